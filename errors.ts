@@ -1,0 +1,101 @@
+/**
+ * Every error a user can meet has one stable code. The same codes appear in HTTP answers
+ * (`application/problem+json`, RFC 9457), on the command line and on thrown errors.
+ */
+export const ERROR_TABLE = {
+  // what was sent
+  'missing-image': { status: 400, title: 'No image was given' },
+  'several-images': { status: 400, title: 'More than one image was given' },
+  'empty-image': { status: 400, title: 'The image has no bytes' },
+  'broken-multipart': { status: 400, title: 'The form could not be read' },
+  'unknown-option': { status: 400, title: 'Unknown option' },
+  'invalid-option': { status: 400, title: 'Invalid option' },
+  'not-an-image': { status: 415, title: 'Not an image' },
+  'unsupported-format': { status: 415, title: 'Unsupported image format' },
+  'animated-image': { status: 415, title: 'Animated and multi-page images are not supported' },
+  'broken-image': { status: 422, title: 'The image is damaged' },
+  'upload-too-large': { status: 413, title: 'The upload is too large' },
+  'too-many-pixels': { status: 413, title: 'The image has too many pixels' },
+  'output-too-large': { status: 422, title: 'The result does not fit the output format' },
+  // models
+  'unknown-model': { status: 404, title: 'Unknown model' },
+  'invalid-card': { status: 500, title: 'The model card is invalid' },
+  'model-mismatch': { status: 500, title: 'The model file does not match its card' },
+  'parity-failed': { status: 500, title: 'The exported file does not compute what the trained network computes' },
+  'unsupported-layer': { status: 500, title: 'The network cannot be exported' },
+  // running
+  'busy': { status: 503, title: 'The server is at capacity' },
+  'timeout': { status: 504, title: 'The work took too long' },
+  'aborted': { status: 499, title: 'The work was cancelled' },
+  'engine-crashed': { status: 500, title: 'The inference engine stopped unexpectedly' },
+  'provider-unavailable': { status: 500, title: 'The execution provider is not available' },
+  'engine-unavailable': { status: 500, title: 'The training engine is not available' },
+  'internal': { status: 500, title: 'Internal error' },
+  'not-found': { status: 404, title: 'Not found' },
+  'method-not-allowed': { status: 405, title: 'Method not allowed' },
+  'not-acceptable': { status: 406, title: 'No acceptable output format' },
+  // files and folders
+  'no-input': { status: 400, title: 'The input does not exist' },
+  'no-images': { status: 400, title: 'The folder holds no usable image' },
+  'not-writable': { status: 500, title: 'The output cannot be written' },
+  'no-space': { status: 507, title: 'Not enough free space' },
+  'output-exists': { status: 409, title: 'The output already exists' },
+  'not-a-run': { status: 400, title: 'Not a training run folder' },
+  'run-mismatch': { status: 409, title: 'The run folder was made with other options' },
+  'diverged': { status: 500, title: 'Training diverged' },
+} as const
+
+export type ErrorCode = keyof typeof ERROR_TABLE
+
+export interface ErrorDetails {
+  /** The option, field or file the error is about. */
+  param?: string
+  /** What would have been right, in words. */
+  expected?: string
+  /** What came instead, shortened to what helps. */
+  got?: string
+  cause?: unknown
+}
+
+/** An error meant for the person who caused or can mend it; anything else that is thrown is a bug of ours. */
+export class UprezError extends Error {
+  readonly code: ErrorCode
+  readonly param: string | undefined
+  readonly expected: string | undefined
+  readonly got: string | undefined
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause })
+    this.name = 'UprezError'
+    this.code = code
+    this.param = details.param
+    this.expected = details.expected
+    this.got = details.got
+  }
+}
+
+/** Plain data for crossing a process boundary; `reviveError` turns it back. Errors of ours only: a bug keeps its message under `internal`. */
+export interface PlainError {
+  code: ErrorCode
+  message: string
+  param?: string | undefined
+  expected?: string | undefined
+  got?: string | undefined
+}
+
+export function plainError(error: unknown): PlainError {
+  if (error instanceof UprezError) {
+    const { code, message, param, expected, got } = error
+    return { code, message, param, expected, got }
+  }
+  return { code: 'internal', message: error instanceof Error ? error.message : String(error) }
+}
+
+export function reviveError(plain: PlainError): UprezError {
+  const { code, message, param, expected, got } = plain
+  return new UprezError(code, message, {
+    ...(param === undefined ? {} : { param }),
+    ...(expected === undefined ? {} : { expected }),
+    ...(got === undefined ? {} : { got }),
+  })
+}

@@ -1,0 +1,124 @@
+import { z } from 'zod'
+import { UprezError } from '../errors.js'
+
+/**
+ * The model card: everything a runtime must know about `models/<id>/model.onnx`, so that no code
+ * asks "which model is this?". This file is the only reader of a card and runs everywhere
+ * (neither Node nor DOM types). Unknown fields fail.
+ */
+
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hexadecimal digits')
+const fileName = z.string().regex(/^[\w.-]+\.onnx$/, 'expected a file name ending in .onnx, without a folder')
+
+const port = z.strictObject({
+  /** Name of the tensor in the ONNX graph. */
+  name: z.string().min(1),
+  channels: z.literal([1, 3]),
+  order: z.enum(['RGB', 'BGR', 'Y']),
+  layout: z.enum(['NCHW', 'NHWC']),
+  type: z.enum(['float32', 'float16', 'uint8']),
+  /** Values of black and white: [0, 1] or [0, 255]. */
+  range: z.tuple([z.number(), z.number()]),
+})
+
+const graphFile = z.strictObject({
+  file: fileName,
+  sha256,
+  bytes: z.int().positive(),
+  input: port,
+  output: port,
+})
+
+const variant = graphFile.extend({
+  /** Largest difference to the canonical file's answer rounded to 8 bits, in 8-bit steps, on natural images. */
+  maxDifference: z.number().nonnegative(),
+})
+
+const score = z.strictObject({
+  set: z.string().min(1),
+  /** Mean PSNR of luma in dB. */
+  psnrY: z.number(),
+  /** Mean SSIM of luma, 0..1. */
+  ssimY: z.number(),
+})
+
+const dataSource = z.strictObject({
+  name: z.string().min(1),
+  source: z.string().min(1),
+  licence: z.string().min(1),
+  images: z.int().nonnegative(),
+})
+
+const upscaleCard = z.strictObject({
+  cardVersion: z.literal(1),
+  task: z.literal('upscale'),
+  /** Name of the folder, the command-line option and the HTTP field. */
+  id: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'expected lower-case letters, digits, ".", "_" or "-"'),
+  title: z.string().min(1),
+  /** What the model is for, in a sentence. */
+  purpose: z.string().min(1),
+  /** Output pixels per input pixel, along one side. */
+  scale: z.int().min(1).max(16),
+  /** The canonical file: float NCHW in [0,1]. */
+  model: graphFile,
+  /** Width and height of the input must be multiples of this. */
+  sizeMultiple: z.int().min(1),
+  /** The only size the graph takes, or null where any size will do. */
+  fixedSize: z.strictObject({ width: z.int().positive(), height: z.int().positive() }).nullable(),
+  /** Theoretical radius in input pixels: a pixel further away cannot change the output. null: the whole image. */
+  receptiveField: z.int().nonnegative().nullable(),
+  /** Overlap of tiles in input pixels: the smallest with a measured error of at most 1/255. null: run whole. */
+  halo: z.int().nonnegative().nullable(),
+  /** Largest difference between tiled (with `halo`) and whole, on [0,1]. */
+  haloError: z.number().nonnegative().nullable(),
+  variants: z.record(z.string(), variant),
+  /** Numbers in the exported graph that were learned. */
+  parameters: z.int().nonnegative(),
+  /** Floating-point operations per input pixel (one multiply-add counts as two). */
+  flopsPerPixel: z.number().nonnegative(),
+  training: z.strictObject({
+    preset: z.string(),
+    overrides: z.record(z.string(), z.unknown()),
+    steps: z.int().nonnegative(),
+    seed: z.int(),
+    engine: z.string(),
+    data: z.array(dataSource),
+    /** What the feature loss looked at; null where there was none. */
+    featureLoss: z.string().nullable(),
+  }),
+  scores: z.array(score),
+  /** tfjs against ONNX Runtime: the largest difference on [0,1] over the sizes [height, width] named. */
+  parity: z.strictObject({
+    maxDifference: z.number().nonnegative(),
+    against: z.string(),
+    sizes: z.array(z.tuple([z.int(), z.int()])),
+  }),
+  /** Licence of the weights. */
+  licence: z.string().min(1),
+})
+
+const card = z.discriminatedUnion('task', [upscaleCard])
+
+export type Port = z.infer<typeof port>
+export type GraphFile = z.infer<typeof graphFile>
+export type Variant = z.infer<typeof variant>
+export type Card = z.infer<typeof card>
+export type UpscaleCard = z.infer<typeof upscaleCard>
+
+/**
+ * Checks a parsed `card.json`.
+ * @param where the file or address it came from, for the message
+ * @throws UprezError `invalid-card` naming the first wrong field
+ */
+export function parseCard(value: unknown, where: string): Card {
+  const result = card.safeParse(value)
+  if (result.success) return result.data
+  const issue = result.error.issues[0]!
+  const field = issue.path.join('.') || '(root)'
+  throw new UprezError('invalid-card', `${where}: field ${field}: ${issue.message}`, { param: field, expected: issue.message, got: where })
+}
+
+/** The file a runtime should load: the uint8 NHWC variant where there is one (a quarter of the bytes to copy), else the canonical file. */
+export function servingFile(card: UpscaleCard): GraphFile {
+  return Object.values(card.variants).find(v => v.input.type === 'uint8' && v.input.layout === 'NHWC' && v.output.type === 'uint8') ?? card.model
+}
