@@ -1,0 +1,94 @@
+import { createWriteStream, mkdirSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+
+/**
+ * TensorBoard event files: a TFRecord stream of Event messages. Per record: [u64 length][masked crc32c of it]
+ * [bytes][masked crc32c of them]. https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details
+ * The messages are written by hand; field numbers from tensorflow/core/util/event.proto and framework/summary.proto.
+ */
+export interface Events {
+  scalars(step: number, values: Record<string, number>): void
+  /** @param png an encoded picture */
+  picture(step: number, tag: string, png: Uint8Array, width: number, height: number): void
+  close(): Promise<void>
+}
+
+/** Opens a new event file in the folder; a resumed run adds one, which TensorBoard joins to the earlier ones. */
+export function openEvents(folder: string, now: () => number = Date.now): Events {
+  mkdirSync(folder, { recursive: true })
+  const file = createWriteStream(join(folder, `events.out.tfevents.${Math.floor(now() / 1000)}.${hostname()}.${process.pid}`), { flags: 'a' })
+  const write = (event: Buffer) => file.write(frame(event))
+  write(Buffer.concat([double(1, now() / 1000), bytes(3, Buffer.from('brain.Event:2'))]))
+  const summary = (step: number, values: Buffer[]) =>
+    write(Buffer.concat([double(1, now() / 1000), integer(2, step), bytes(5, Buffer.concat(values.map(value => bytes(1, value))))]))
+  return {
+    scalars(step, values) {
+      summary(
+        step,
+        Object.entries(values).map(([tag, value]) => Buffer.concat([bytes(1, Buffer.from(tag)), float(2, value)])),
+      )
+    },
+    picture(step, tag, png, width, height) {
+      const image = Buffer.concat([integer(1, height), integer(2, width), integer(3, 3), bytes(4, png)])
+      summary(step, [Buffer.concat([bytes(1, Buffer.from(tag)), bytes(4, image)])])
+    },
+    close: () => new Promise(resolve => file.end(() => resolve())),
+  }
+}
+
+function frame(event: Buffer): Buffer {
+  const length = Buffer.alloc(8)
+  length.writeBigUInt64LE(BigInt(event.length))
+  return Buffer.concat([length, maskedCrc(length), event, maskedCrc(event)])
+}
+
+// Protocol Buffers wire format: https://protobuf.dev/programming-guides/encoding/
+function varint(value: number): Buffer {
+  const out: number[] = []
+  let rest = BigInt(value)
+  for (; rest > 127n; rest >>= 7n) out.push(Number(rest & 127n) | 128)
+  return Buffer.from([...out, Number(rest)])
+}
+
+function integer(field: number, value: number): Buffer {
+  return Buffer.concat([varint(field << 3), varint(value)])
+}
+
+function double(field: number, value: number): Buffer {
+  const out = Buffer.alloc(9)
+  out[0] = (field << 3) | 1
+  out.writeDoubleLE(value, 1)
+  return out
+}
+
+function float(field: number, value: number): Buffer {
+  const out = Buffer.alloc(5)
+  out[0] = (field << 3) | 5
+  out.writeFloatLE(value, 1)
+  return out
+}
+
+function bytes(field: number, value: Uint8Array): Buffer {
+  return Buffer.concat([varint((field << 3) | 2), varint(value.length), value])
+}
+
+/** CRC-32C (Castagnoli, RFC 3720 appendix B.4), one byte at a time; node's zlib.crc32 is another polynomial. */
+const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
+  let crc = byte
+  for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1
+  return crc
+})
+
+export function crc32c(data: Uint8Array): number {
+  let crc = 0xffffffff
+  for (const byte of data) crc = TABLE[(crc ^ byte) & 255]! ^ (crc >>> 8)
+  return ~crc >>> 0
+}
+
+function maskedCrc(data: Uint8Array): Buffer {
+  const crc = crc32c(data)
+  const out = Buffer.alloc(4)
+  out.writeUInt32LE((((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0)
+  return out
+}

@@ -1,0 +1,35 @@
+import { useEngine } from '../nets/engine.js'
+import type { Config } from './config.js'
+import { train } from './loop.js'
+import { terminalReport } from './progress-line.js'
+import { pixelRecipe } from './recipe.js'
+import { openRun } from './run-folder.js'
+
+/**
+ * The `train` command: opens the run folder, starts the engine and trains. The first Ctrl-C finishes the step and
+ * writes a checkpoint, the second ends at once.
+ * @returns the exit code: 0 done, 130 interrupted
+ */
+export async function runTraining(given: Config, folder: string, resumeAsked: boolean): Promise<number> {
+  const report = terminalReport()
+  const stop = new AbortController()
+  const interrupt = () => {
+    if (stop.signal.aborted) process.exit(130)
+    report.say('stopping after this step; once more to stop at once')
+    stop.abort()
+  }
+  process.on('SIGINT', interrupt)
+  process.on('SIGTERM', interrupt)
+
+  const { config, resume } = await openRun(folder, given, resumeAsked, report.say)
+  const tf = await useEngine(config.engine)
+  config.engine = tf.getBackend() as NonNullable<Config['engine']>
+  report.say(`training ${config.preset} on ${config.engine}, run folder ${folder}`)
+  const steps = await train(tf, config, pixelRecipe(tf, config), folder, resume, report, stop.signal)
+  if (steps < config.schedule.steps) {
+    report.say(`stopped after step ${steps}; the same command with --resume goes on`)
+    return 130
+  }
+  report.say(`done: ${steps} steps; next: uprez export ${folder} -o models/NAME`)
+  return 0
+}
