@@ -1,0 +1,196 @@
+import { createHash } from 'node:crypto'
+import { readdir, writeFile } from 'node:fs/promises'
+import { basename, join, resolve } from 'node:path'
+import type * as TF from '@tensorflow/tfjs'
+import { UprezError } from '../errors.js'
+import { type GraphFile, parseCard, type UpscaleCard } from '../models/card.js'
+import { type EngineName, type Tf, useEngine } from '../nets/engine.js'
+import { loadModel, replaceFolder, saveModel } from '../nets/model-files.js'
+import type { Graph } from './graph.js'
+import { measureHalo } from './halo.js'
+import { serialize } from './onnx.js'
+import { simplify } from './passes/index.js'
+import { readModel } from './read.js'
+import { openSession, type Session } from './session.js'
+import { type About, findSource } from './source.js'
+import { toUint8Nhwc } from './uint8.js'
+import { compareBytes } from './variant.js'
+import { compareWithTfjs } from './verify.js'
+
+export interface ExportOptions {
+  /** A training run, or a model folder with `weights/`. */
+  run: string
+  /** The model folder to write: `models/<id>`. One that stands there is replaced as a whole. */
+  output: string
+  /** Default: the name of the output folder. */
+  id?: string
+  title?: string
+  purpose?: string
+  /** Licence of the weights. */
+  licence?: string
+  /** What the graph is compared with; default wasm, which every machine has. */
+  engine?: EngineName
+  /** Receives one line per stage. */
+  say?: (line: string) => void
+}
+
+/**
+ * Writes a trained network as `models/<id>/`: the canonical ONNX file, its uint8 variant, the tfjs weights
+ * and a card. All of it stands there at the end, or nothing does.
+ * @throws UprezError `not-a-run`, `unsupported-layer`, `parity-failed`, `output-exists`, `invalid-option`, `not-writable`
+ */
+export async function exportRun(options: ExportOptions): Promise<{ dir: string; card: UpscaleCard }> {
+  const { say = () => {} } = options
+  const dir = resolve(options.output)
+  const { network, about, words } = await findSource(options.run)
+  const id = checkedId(options.id ?? basename(dir))
+  await refuseForeignFolder(dir)
+
+  const tf = await useEngine(options.engine ?? 'wasm')
+  const model = await loadModel(tf, network)
+  const files = await exportModel(tf, model, { ...about, id }, say)
+  const card = parseCard(
+    {
+      cardVersion: 1,
+      task: 'upscale',
+      id,
+      title: options.title ?? words.title ?? `${id}: ${about.scale} times larger`,
+      purpose: options.purpose ?? words.purpose ?? `Enlarges pictures ${about.scale} times.`,
+      scale: about.scale,
+      ...files.card,
+      sizeMultiple: about.sizeMultiple,
+      receptiveField: about.receptiveField,
+      flopsPerPixel: about.flopsPerPixel,
+      training: about.training,
+      scores: words.scores ?? [],
+      licence: options.licence ?? words.licence ?? 'not stated',
+    },
+    `${dir}/card.json`,
+  )
+  await replaceFolder(dir, async temporary => {
+    for (const [name, bytes] of Object.entries(files.bytes)) await writeFile(join(temporary, name), bytes)
+    await writeFile(join(temporary, 'card.json'), `${JSON.stringify(card, null, 2)}\n`)
+    await saveModel(model, join(temporary, 'weights'))
+  })
+  model.dispose()
+  return { dir, card }
+}
+
+/** The network as a graph in NCHW, simplified. `metadata` goes into the file. */
+export function exportGraph(model: TF.LayersModel, metadata: Record<string, string> = {}): Graph {
+  return { ...simplify(readModel(model)), metadata }
+}
+
+type Measured = Pick<UpscaleCard, 'model' | 'fixedSize' | 'halo' | 'haloError' | 'variants' | 'parameters' | 'parity'>
+
+/** The files of a model folder, and what was measured on them. */
+async function exportModel(tf: Tf, model: TF.LayersModel, about: About & { id: string }, say: (line: string) => void) {
+  const graph = exportGraph(model)
+  refuseOtherThanRgb(graph)
+  const fixedSize = fixedSizeOf(graph)
+  const bytes = serialize(graph)
+  say('comparing with TensorFlow.js')
+  const parity = await compareWithTfjs(tf, model, bytes, { ...about, fixedSize })
+
+  const session = await openSession(bytes)
+  try {
+    say('measuring the overlap that tiles need')
+    const { receptiveField } = about
+    const tiling =
+      receptiveField === null || fixedSize ? { halo: null, haloError: null } : await measureHalo(session, { ...about, receptiveField })
+
+    const named = { ...graph, metadata: metadataOf(about, tiling.halo) }
+    const canonical = graphFile('model.onnx', named)
+    const uint8 = graphFile('model.uint8.onnx', toUint8Nhwc(named))
+    say('comparing the uint8 variant')
+    const size = fixedSize ?? { width: 67 * about.sizeMultiple, height: 53 * about.sizeMultiple }
+    const maxDifference = await differenceOfBytes(session, uint8.bytes, size)
+
+    const card: Measured = {
+      model: canonical.entry,
+      fixedSize,
+      ...tiling,
+      variants: { uint8: { ...uint8.entry, maxDifference } },
+      parameters: learnedNumbers(graph),
+      parity,
+    }
+    return { card, bytes: { [canonical.entry.file]: canonical.bytes, [uint8.entry.file]: uint8.bytes } }
+  } finally {
+    await session.close()
+  }
+}
+
+function refuseOtherThanRgb(graph: Graph): void {
+  const [from, to] = [graph.inputs[0]!.dims[1], graph.outputs[0]!.dims[1]]
+  if (from === 3 && to === 3) return
+  const message = `expected a network from 3 channels (RGB) to 3, got one from ${from} to ${to}`
+  throw new UprezError('unsupported-layer', message, { param: graph.name, expected: '3 channels to 3', got: `${from} to ${to}` })
+}
+
+/** More than a rare tie apart is an error in the variant. */
+async function differenceOfBytes(canonical: Session, bytes: Uint8Array, size: { width: number; height: number }): Promise<number> {
+  const variant = await openSession(bytes)
+  try {
+    const difference = await compareBytes(canonical, variant, size)
+    if (difference <= 1) return difference
+    const message = `the uint8 variant differs from the canonical file by ${difference} steps of 255`
+    throw new UprezError('parity-failed', message, { param: 'model.uint8.onnx', expected: 'at most 1', got: String(difference) })
+  } finally {
+    await variant.close()
+  }
+}
+
+/** Only what never changes: the card holds the rest. */
+function metadataOf(about: About & { id: string }, halo: number | null): Record<string, string> {
+  return { id: about.id, task: 'upscale', scale: String(about.scale), range: '0..1', halo: String(halo) }
+}
+
+function graphFile(file: string, graph: Graph): { bytes: Uint8Array; entry: GraphFile } {
+  const bytes = serialize(graph)
+  const sha256 = createHash('sha256').update(bytes).digest('hex')
+  const port = (value: Graph['inputs'][number]): GraphFile['input'] => {
+    const common = { name: value.name, channels: 3, order: 'RGB' } as const
+    return value.type === 'uint8'
+      ? { ...common, layout: 'NHWC', type: 'uint8', range: [0, 255] }
+      : { ...common, layout: 'NCHW', type: 'float32', range: [0, 1] }
+  }
+  return { bytes, entry: { file, sha256, bytes: bytes.length, input: port(graph.inputs[0]!), output: port(graph.outputs[0]!) } }
+}
+
+function fixedSizeOf(graph: Graph): { width: number; height: number } | null {
+  const [, , height, width] = graph.inputs[0]!.dims
+  return typeof height === 'number' && typeof width === 'number' ? { width, height } : null
+}
+
+/** Bounds of a Clip and factors of a Resize were chosen, not learned. */
+function learnedNumbers(graph: Graph): number {
+  const learned = graph.nodes.filter(n => n.op !== 'Clip' && n.op !== 'Resize').flatMap(n => n.inputs)
+  return [...new Set(learned)].reduce((sum, name) => sum + (graph.initializers.get(name)?.data.length ?? 0), 0)
+}
+
+function checkedId(id: string): string {
+  if (/^[a-z0-9][a-z0-9._-]{0,63}$/.test(id)) return id
+  const expected = 'lower-case letters, digits, ".", "_" or "-"'
+  throw new UprezError('invalid-option', `expected ${expected} for id, got "${id}"; give another with --id`, {
+    param: 'id',
+    expected,
+    got: id,
+  })
+}
+
+/** A folder of ours may be replaced, an empty one be filled; anything else there is somebody's. */
+async function refuseForeignFolder(dir: string): Promise<void> {
+  const names = await readdir(dir).catch((error: NodeJS.ErrnoException): string[] => {
+    if (error.code === 'ENOENT') return []
+    const expected = 'a model folder or a free name'
+    throw new UprezError('output-exists', `${dir}: expected ${expected}`, {
+      param: 'output',
+      expected,
+      got: error.code ?? '',
+      cause: error,
+    })
+  })
+  if (names.length === 0 || names.includes('card.json')) return
+  const message = `${dir} holds something other than a model; nothing was written`
+  throw new UprezError('output-exists', message, { param: 'output', expected: 'a model folder or a free name', got: dir })
+}

@@ -1,0 +1,57 @@
+import { access, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { UprezError } from '../errors.js'
+import { parseCard, type UpscaleCard } from '../models/card.js'
+
+/** What the network's makers say about it, beside its weights; the rest of a card is measured at export. */
+export interface About {
+  scale: number
+  receptiveField: number | null
+  sizeMultiple: number
+  parameters: number
+  flopsPerPixel: number
+  training: UpscaleCard['training']
+}
+
+/** A trained network in files. */
+export interface Source {
+  /** Folder of the tfjs LayersModel. */
+  network: string
+  about: About
+  /** Words and scores of the card it was exported with before. */
+  words: Partial<Pick<UpscaleCard, 'id' | 'title' | 'purpose' | 'licence' | 'scores'>>
+}
+
+/**
+ * Finds the network in a training run (`generator/` with `about.json`) or in a model's own folder (`weights/` beside `card.json`).
+ * @throws UprezError `not-a-run` saying what was looked for
+ */
+export async function findSource(folder: string): Promise<Source> {
+  const run = join(folder, 'generator')
+  if (await exists(join(run, 'model.json'))) {
+    return { network: run, about: await readJson<About>(join(run, 'about.json')), words: {} }
+  }
+  const model = join(folder, 'weights')
+  if (await exists(join(model, 'model.json'))) {
+    const file = join(folder, 'card.json')
+    const { id, title, purpose, licence, scores, ...about } = parseCard(await readJson<unknown>(file), file)
+    return { network: model, about, words: { id, title, purpose, licence, scores } }
+  }
+  const expected = 'a training run (generator/model.json) or a model folder (weights/model.json)'
+  throw new UprezError('not-a-run', `${folder}: expected ${expected}`, { param: 'RUN', expected, got: folder })
+}
+
+async function readJson<T>(file: string): Promise<T> {
+  try {
+    return JSON.parse(await readFile(file, 'utf8')) as T
+  } catch (cause) {
+    throw new UprezError('not-a-run', `${file}: not readable as JSON`, { param: 'RUN', expected: 'a JSON file', got: file, cause })
+  }
+}
+
+function exists(file: string): Promise<boolean> {
+  return access(file).then(
+    () => true,
+    () => false,
+  )
+}

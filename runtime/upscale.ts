@@ -1,0 +1,140 @@
+import { UprezError } from '../errors.js'
+import type { Image } from '../image/image.js'
+import { isGrey } from '../image/luma.js'
+import { resize } from '../image/resize.js'
+import type { UpscaleCard } from '../models/card.js'
+import { alphaSample, constantIn, fillTransparent, flatRadius, keepFlatAlpha } from './alpha.js'
+import type { Abort, Infer, Progress } from './infer.js'
+import { type SizeOptions, targetSize } from './size.js'
+import { planTiles, type Rect, type Tile } from './tiles.js'
+import { cut, type Layer, paste } from './windows.js'
+
+export interface UpscaleOptions extends SizeOptions {
+  /** Longest side of a tile's window in input pixels; 0 or nothing: chosen by us. */
+  tile?: number | undefined
+  /** Windows given to `infer` before the first has answered (default 2). */
+  concurrency?: number | undefined
+  /** Called once before the first tile and after each one. */
+  onProgress?: ((progress: Progress) => void) | undefined
+  /** Looked at before every tile. */
+  signal?: Abort | undefined
+}
+
+/**
+ * Enlarges a picture with a model, in tiles, and resizes the result where another scale or size than the model's is asked for.
+ *
+ * Takes 1..4 channels and returns as many. Grey stays exactly grey, an RGB picture without colour too. Alpha runs
+ * through the model by itself; where it is constant it costs nothing and stays as it is. The colour hidden under transparent
+ * pixels is replaced by the nearest visible one.
+ * @throws UprezError `invalid-option`, `too-many-pixels` (a model that cannot be tiled), `aborted`, `model-mismatch`
+ * (the model's answer has the wrong size), and whatever `infer` throws
+ */
+export async function upscale(image: Image, card: UpscaleCard, infer: Infer, options: UpscaleOptions = {}): Promise<Image> {
+  requirePicture(image)
+  const target = targetSize(image, card.scale, options)
+  const tiles = planTiles(image, card, options.tile)
+  const enlarged = emptyLike(image, card.scale)
+  const run = (window: Image) => runChecked(window, card, infer)
+
+  const jobs = colourJobs(image, enlarged, tiles, card.scale, run)
+  const alpha = alphaSample(image.channels)
+  const all: Rect = { x: 0, y: 0, width: image.width, height: image.height }
+  const oneAlpha = alpha === undefined ? undefined : constantIn(image, alpha, all)
+  if (alpha !== undefined && oneAlpha === undefined) jobs.push(...alphaJobs(image, enlarged, tiles, card.scale, run, alpha))
+
+  await runAll(jobs, options)
+
+  if (alpha !== undefined && oneAlpha === undefined) keepFlatAlpha(image, enlarged, card.scale, alpha)
+  if (alpha !== undefined && oneAlpha !== undefined) fillSample(enlarged, all, card.scale, alpha, oneAlpha)
+  if (target.width === enlarged.width && target.height === enlarged.height) return enlarged
+  return resize(enlarged, { ...target, kernel: 'lanczos3' })
+}
+
+type Job = () => Promise<void>
+type Run = (window: Image) => Promise<Image>
+
+function colourJobs(image: Image, enlarged: Image, tiles: Tile[], scale: number, run: Run): Job[] {
+  const source = fillTransparent(image)
+  const layer: Layer = image.channels >= 3 ? [0, 1, 2] : [0]
+  const grey = isGrey(source)
+  return tiles.map(tile => async () => {
+    paste(enlarged, await run(cut(source, tile.window, layer)), tile, scale, layer, grey)
+  })
+}
+
+function alphaJobs(image: Image, enlarged: Image, tiles: Tile[], scale: number, run: Run, sample: 1 | 3): Job[] {
+  return tiles.map(tile => async () => {
+    const value = constantIn(image, sample, grown(tile.core, flatRadius))
+    if (value !== undefined) fillSample(enlarged, tile.core, scale, sample, value)
+    else paste(enlarged, await run(cut(image, tile.window, [sample])), tile, scale, [sample], true)
+  })
+}
+
+// Keeps `concurrency` jobs going. After a failure or an abort no further one starts, and the ones under way are waited for.
+async function runAll(jobs: Job[], { concurrency = 2, onProgress, signal }: UpscaleOptions): Promise<void> {
+  if (!(Number.isInteger(concurrency) && concurrency > 0)) {
+    const details = { param: 'concurrency', expected: 'a positive whole number', got: String(concurrency) }
+    throw new UprezError('invalid-option', `concurrency must be a positive whole number, not ${concurrency}`, details)
+  }
+  let next = 0
+  let done = 0
+  let failure: { error: unknown } | undefined
+  onProgress?.({ done, total: jobs.length })
+  const line = async () => {
+    while (next < jobs.length && failure === undefined) {
+      try {
+        if (signal?.aborted) throw new UprezError('aborted', 'the work was cancelled')
+        await jobs[next++]!()
+        onProgress?.({ done: ++done, total: jobs.length })
+      } catch (error) {
+        failure ??= { error }
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(concurrency, jobs.length) }, line))
+  if (failure !== undefined) throw (failure as { error: unknown }).error
+  if (signal?.aborted) throw new UprezError('aborted', 'the work was cancelled')
+}
+
+async function runChecked(window: Image, card: UpscaleCard, infer: Infer): Promise<Image> {
+  const { width, height } = window // the buffer may be transferred away
+  const result = await infer(window)
+  const expected = `${width * card.scale}×${height * card.scale}×3`
+  const got = `${result.width}×${result.height}×${result.channels}`
+  if (got === expected && result.data.length === result.width * result.height * 3) return result
+  throw new UprezError('model-mismatch', `model ${card.id} answered a window of ${width}×${height} with ${got} instead of ${expected}`, {
+    param: 'scale',
+    expected,
+    got,
+  })
+}
+
+function fillSample(out: Image, region: Rect, scale: number, sample: number, value: number): void {
+  const { data, width, channels } = out
+  for (let y = region.y * scale; y < (region.y + region.height) * scale; y++) {
+    const end = (y * width + (region.x + region.width) * scale) * channels
+    for (let i = (y * width + region.x * scale) * channels + sample; i < end; i += channels) data[i] = value
+  }
+}
+
+const grown = (r: Rect, by: number): Rect => ({ x: r.x - by, y: r.y - by, width: r.width + 2 * by, height: r.height + 2 * by })
+
+function emptyLike(image: Image, scale: number): Image {
+  const width = image.width * scale
+  const height = image.height * scale
+  return { data: new Uint8Array(width * height * image.channels), width, height, channels: image.channels }
+}
+
+function requirePicture({ data, width, height, channels }: Image): void {
+  const whole = [width, height, channels].every(n => Number.isInteger(n) && n > 0)
+  if (whole && channels <= 4 && data instanceof Uint8Array && data.length === width * height * channels) return
+  throw new UprezError(
+    'invalid-option',
+    `the picture must hold ${width}×${height} pixels of 1..4 bytes, not ${data.length} samples and ${channels} channels`,
+    {
+      param: 'image',
+      expected: 'width × height × channels bytes, 1 to 4 channels',
+      got: `${data.length} samples for ${width}×${height}×${channels}`,
+    },
+  )
+}
