@@ -1,0 +1,132 @@
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { statfs } from 'node:fs/promises'
+import { tmpdir, totalmem } from 'node:os'
+import { fileURLToPath } from 'node:url'
+
+/** One thing that works on this machine, or does not. */
+export interface Check {
+  name: string
+  /** `missing`: an extra that is not there; `broken`: something the product needs. */
+  state: 'works' | 'missing' | 'broken'
+  /** What was found, or why it does not work. */
+  detail: string
+  /** How to get it. */
+  fix?: string
+}
+
+const OLDEST_NODE = [20, 19]
+
+/** Looks at everything uprez can use. Each look really runs the thing; none needs the network. */
+export async function runChecks(): Promise<Check[]> {
+  return [
+    node(),
+    await machine(),
+    await serving(),
+    page(),
+    await trainingEngine('wasm'),
+    await trainingEngine('tensorflow'),
+    { name: 'training on WebGPU', state: 'missing', detail: 'not part of this version' },
+    { name: 'upscaling on CUDA', state: 'missing', detail: 'not part of this version; pictures are upscaled on the CPU' },
+  ]
+}
+
+function node(): Check {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+  const ok = major > OLDEST_NODE[0]! || (major === OLDEST_NODE[0] && minor >= OLDEST_NODE[1]!)
+  return {
+    name: 'Node.js',
+    state: ok ? 'works' : 'broken',
+    detail: `${process.version} on ${process.platform} ${process.arch}`,
+    ...(ok ? {} : { fix: `install Node.js ${OLDEST_NODE.join('.')} or newer` }),
+  }
+}
+
+async function machine(): Promise<Check> {
+  const { cpusAllowed } = await import('../infer/cpus.js')
+  const free = await statfs(tmpdir())
+  const gib = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`
+  // Without a cgroup limit, Node reports 0 or a number beyond all memory.
+  const allowed = Math.min(process.constrainedMemory() || totalmem(), totalmem())
+  return {
+    name: 'machine',
+    state: 'works',
+    detail: `${cpusAllowed()} CPUs, ${gib(allowed)} of memory, ${gib(free.bavail * free.bsize)} free in ${tmpdir()}`,
+  }
+}
+
+/** Upscales a small drawn picture with every model that is found: decoder, ONNX Runtime, encoder and model files at once. */
+async function serving(): Promise<Check> {
+  const name = 'upscaling (CPU)'
+  try {
+    const [{ startEngine }, { listModels }, { default: sharp }] = await Promise.all([
+      import('../infer/engine.js'),
+      import('../models/catalog.js'),
+      import('sharp'),
+    ])
+    const models = await listModels()
+    if (models.length === 0) return { name, state: 'broken', detail: 'no model was found', fix: 'put one into ./models, or name its folder in UPREZ_MODELS' }
+    const bytes = await sharp({ create: { width: 32, height: 24, channels: 3, background: '#4080c0' } }).png().toBuffer()
+    const engine = await startEngine()
+    try {
+      const lines = []
+      for (const { card, folder } of models) {
+        const { width, height, provider } = await engine.upscale({ input: { bytes }, model: folder, format: 'png', tile: 0 })
+        lines.push(`${card.id}: 32×24 → ${width}×${height} on ${provider}`)
+      }
+      return { name, state: 'works', detail: lines.join('; ') }
+    } finally {
+      await engine.close()
+    }
+  } catch (error) {
+    return { name, state: 'broken', detail: firstLine(error), fix: 'npm ci' }
+  }
+}
+
+function page(): Check {
+  const built = existsSync(fileURLToPath(new URL('../page/index.html', import.meta.url)))
+  return built
+    ? { name: 'the page', state: 'works', detail: 'built' }
+    : { name: 'the page', state: 'missing', detail: 'not built yet', fix: 'npm start, or npm run build' }
+}
+
+/** One convolution in a child process, so that a native crash is only an answer. */
+async function trainingEngine(engine: 'wasm' | 'tensorflow'): Promise<Check> {
+  const name = engine === 'wasm' ? 'training on wasm' : 'training on native TensorFlow'
+  const probe = fileURLToPath(new URL('../nets/probe.js', import.meta.url))
+  const { code, output } = await run(process.execPath, [probe, engine])
+  if (code === 0) return { name, state: 'works', detail: 'one convolution came out right' }
+  const fix = engine === 'wasm' ? 'npm ci' : await nativeFix()
+  return { name, state: 'missing', detail: reason(output) ?? `the probe ended with ${code}`, fix }
+}
+
+async function nativeFix(): Promise<string> {
+  if (process.platform !== 'linux') return 'only made for Linux; wasm works here'
+  const wanted = [
+    ['python3', 'python3 python3-pip'],
+    ['g++', 'g++'],
+  ] as const
+  const missing = []
+  for (const [tool, apt] of wanted) if ((await run(tool, ['--version'])).code !== 0) missing.push(apt)
+  const first = missing.length > 0 ? `apt install ${missing.join(' ')}, then ` : ''
+  return `${first}npm run setup -- tensorflow (270 MB; about ten times as fast as wasm)`
+}
+
+function reason(output: string): string | undefined {
+  return /UprezError: (.*)/.exec(output)?.[1] ?? output.trim().split('\n').at(-1)
+}
+
+function firstLine(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split('\n')[0]!
+}
+
+function run(command: string, args: string[]): Promise<{ code: number | string; output: string }> {
+  return new Promise(resolve => {
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+    let output = ''
+    child.stdout.on('data', chunk => (output += chunk))
+    child.stderr.on('data', chunk => (output += chunk))
+    child.on('error', error => resolve({ code: 127, output: error.message }))
+    child.on('close', (code, signal) => resolve({ code: code ?? signal ?? 1, output }))
+  })
+}
