@@ -32,6 +32,10 @@ export const ERROR_TABLE = {
   'engine-unavailable': { status: 500, title: 'The training engine is not available' },
   'internal': { status: 500, title: 'Internal error' },
   'not-found': { status: 404, title: 'Not found' },
+  'bad-request': { status: 400, title: 'The request could not be understood' },
+  'request-timeout': { status: 408, title: 'The request took too long to arrive' },
+  'unsupported-media-type': { status: 415, title: 'Unsupported kind of request body' },
+  'rate-limited': { status: 429, title: 'Too many requests' },
   'method-not-allowed': { status: 405, title: 'Method not allowed' },
   'not-acceptable': { status: 406, title: 'No acceptable output format' },
   // files and folders

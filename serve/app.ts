@@ -1,0 +1,90 @@
+import { fileURLToPath } from 'node:url'
+import type { Express, RequestHandler } from 'express'
+import express from 'express'
+import { rateLimit } from 'express-rate-limit'
+import { type Logger, pino } from 'pino'
+import { UprezError } from '../errors.js'
+import type { Engine } from '../infer/engine.js'
+import type { ServerLimits } from './limits.js'
+import { readServerLimits } from './limits.js'
+import { requestLog } from './log.js'
+import type { Shelf } from './models.js'
+import { fileRoute, listRoute } from './models.js'
+import { page, securityHeaders } from './page.js'
+import { methodNotAllowed, notFound, problemHandler } from './problem.js'
+import { upscaleRoute } from './upscale.js'
+
+export interface AppOptions {
+  engine: Engine
+  shelf: Shelf
+  limits?: ServerLimits
+  /** What `/readyz` says; the caller changes it. */
+  state: ServerState
+  log?: Logger
+  /** Folder of the built page. */
+  pageFolder?: string
+}
+
+export interface ServerState {
+  /** The engine has answered its warm-up. */
+  ready: boolean
+  closing: boolean
+}
+
+/** The HTTP interface, without a port: routes and their order. docs/server.md describes it. */
+export function createApp(options: AppOptions): Express {
+  const { engine, shelf, state, limits = readServerLimits(), log = pino({ enabled: false }), pageFolder = builtPage } = options
+  const app = express()
+  app.disable('x-powered-by')
+  app.set('query parser', 'simple')
+  app.set('trust proxy', limits.trustedProxies)
+
+  app.use(requestLog(log))
+  app.use(securityHeaders())
+
+  app.get('/healthz', (_req, res) => {
+    res.json({ status: 'ok', engine: engine.pid ?? null })
+  })
+  app.get('/readyz', (_req, res) => {
+    const status = state.closing ? 'closing' : state.ready ? 'ready' : 'starting'
+    res.status(status === 'ready' ? 200 : 503).json({ status })
+  })
+  app
+    .route('/upscale')
+    .post(refuseWhileClosing(state), ...rateLimited(limits), upscaleRoute(engine, shelf, limits))
+    .all(methodNotAllowed('POST'))
+  // The second is where the page looks, which on a static host finds a file there.
+  app.route(['/models', '/models/index.json']).get(listRoute(shelf)).all(methodNotAllowed('GET', 'HEAD'))
+  app.route('/models/:id/:file').get(fileRoute(shelf)).all(methodNotAllowed('GET', 'HEAD'))
+  app.use(page(pageFolder))
+  app.use(notFound)
+  app.use(problemHandler(log))
+  return app
+}
+
+/** From `dist/serve/app.js` to `dist/page/`. */
+const builtPage = fileURLToPath(new URL('../page/', import.meta.url))
+
+function refuseWhileClosing(state: ServerState): RequestHandler {
+  return (_req, _res, next) =>
+    next(state.closing ? new UprezError('busy', 'The server is shutting down', { expected: 'another try' }) : undefined)
+}
+
+function rateLimited({ rateLimit: limit }: ServerLimits): RequestHandler[] {
+  if (limit === 0) return []
+  const handler: RequestHandler = (_req, _res, next) => {
+    const expected = `at most ${limit} pictures per minute`
+    next(new UprezError('rate-limited', `Expected ${expected} from one address (UPREZ_RATE_LIMIT)`, { expected }))
+  }
+  // A proxy that nobody announced makes everybody one address: strict, but not an error in each request's log.
+  return [
+    rateLimit({
+      windowMs: 60_000,
+      limit,
+      standardHeaders: 'draft-8',
+      legacyHeaders: false,
+      handler,
+      validate: { xForwardedForHeader: false },
+    }),
+  ]
+}

@@ -1,0 +1,81 @@
+import type { ErrorRequestHandler, RequestHandler } from 'express'
+import type { Logger } from 'pino'
+import { ERROR_TABLE, UprezError } from '../errors.js'
+import { hangUpUnlessRead } from './hangup.js'
+
+/** The body of every answer that is an error, RFC 9457. */
+export interface Problem {
+  type: string
+  title: string
+  status: number
+  detail: string
+  code: string
+  param?: string
+  expected?: string
+  got?: string
+}
+
+/** `application/problem+json` */
+export const PROBLEM_TYPE = 'application/problem+json'
+
+export function problemFrom({ code, message, param, expected, got }: UprezError): Problem {
+  const { status, title } = ERROR_TABLE[code]
+  // What a bug says is for the log.
+  const detail = code === 'internal' ? 'The server made a mistake; its log says more' : message
+  return JSON.parse(JSON.stringify({ type: `urn:uprez:problem:${code}`, title, status, detail, code, param, expected, got })) as Problem
+}
+
+/** Answers every error that a route throws. */
+export function problemHandler(log: Logger): ErrorRequestHandler {
+  return (thrown, req, res, _next) => {
+    const error = ours(thrown)
+    const problem = problemFrom(error)
+    res.locals.code = problem.code
+    if (problem.status === 500) log.error({ err: thrown })
+    // Too late to say so: a broken answer must not look like a whole one.
+    if (res.headersSent) return void res.destroy()
+    res.removeHeader('ETag')
+    res.set('Cache-Control', 'no-store')
+    if (problem.code === 'busy') res.set('Retry-After', '2')
+    hangUpUnlessRead(req, res)
+    res
+      .status(problem.status)
+      .type(PROBLEM_TYPE)
+      .end(`${JSON.stringify(problem)}\n`)
+  }
+}
+
+export const notFound: RequestHandler = (req, _res, next) => {
+  const got = req.path.slice(0, 100)
+  next(
+    new UprezError('not-found', `Nothing is at ${got}`, {
+      param: 'path',
+      expected: 'POST /upscale, GET /models, /healthz, /readyz or /',
+      got,
+    }),
+  )
+}
+
+export function methodNotAllowed(...allowed: string[]): RequestHandler {
+  return (req, res, next) => {
+    const expected = allowed.join(' or ')
+    res.set('Allow', allowed.join(', '))
+    next(
+      new UprezError('method-not-allowed', `Expected ${expected} for ${req.path} but received ${req.method}`, {
+        param: 'method',
+        expected,
+        got: req.method,
+      }),
+    )
+  }
+}
+
+/** Express and its libraries mark what the client did wrong with a 4xx status. */
+function ours(thrown: unknown): UprezError {
+  if (thrown instanceof UprezError) return thrown
+  const { status, message } = (thrown ?? {}) as { status?: unknown; message?: string }
+  if (status === 404) return new UprezError('not-found', 'Nothing is there')
+  if (typeof status === 'number' && status >= 400 && status < 500)
+    return new UprezError('bad-request', message ?? 'The request could not be understood')
+  return new UprezError('internal', message ?? String(thrown), { cause: thrown })
+}

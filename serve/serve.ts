@@ -1,0 +1,95 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { pino } from 'pino'
+import { z } from 'zod'
+import { cpusAllowed } from '../infer/cpus.js'
+import { startEngine } from '../infer/engine.js'
+import { ENGINE_SETTINGS, readSetting } from '../infer/limits.js'
+import { listModels } from '../models/catalog.js'
+import { createApp, type ServerState } from './app.js'
+import { readServerLimits } from './limits.js'
+import { createShelf, type Shelf } from './models.js'
+import { invalidOption } from './options.js'
+import { createHttpServer, listen } from './server.js'
+import { nextSignal } from './signals.js'
+import { warmUp } from './warmup.js'
+
+export interface ServeOptions {
+  /** Default: PORT, else 3000. 0 takes any free one. */
+  port?: number | undefined
+  /** Default: HOST, else 127.0.0.1. */
+  host?: string | undefined
+  /** Id of the model that serves where a request names none. */
+  model?: string | undefined
+  modelPath?: string | undefined
+}
+
+const PORT = { variable: 'PORT', check: z.int().min(0).max(65_535) }
+
+/**
+ * Serves until SIGTERM or SIGINT, then finishes what is in flight and returns.
+ * @throws UprezError where it cannot start
+ */
+export async function serve(options: ServeOptions): Promise<void> {
+  const port = readSetting('port', PORT, options.port) ?? 3000
+  const host = options.host ?? (process.env.HOST || '127.0.0.1')
+  const limits = readServerLimits()
+  const threads = readSetting('threads', ENGINE_SETTINGS.threads, undefined) ?? cpusAllowed()
+  const log = pino({ level: logLevel(), base: undefined, timestamp: pino.stdTimeFunctions.isoTime })
+  const shelf = await fillShelf(options)
+
+  const stop = nextSignal('SIGTERM', 'SIGINT')
+  const engine = await startEngine({ threads })
+  const state: ServerState = { ready: false, closing: false }
+  const { server, connections } = createHttpServer(createApp({ engine, shelf, limits, state, log }), limits)
+  try {
+    const open = await listen(server, port, host)
+    await warmUp(engine, shelf.standard.folder)
+    state.ready = true
+    announce(
+      host,
+      open,
+      shelf.models.map(({ card }) => `${card.id} ×${card.scale}`),
+      threads,
+    )
+
+    const signal = await stop
+    state.closing = true
+    say(`${signal}: finishing what is in flight, at most ${limits.shutdownGraceMs} ms; once more ends at once`)
+    const drained = connections.drain()
+    await Promise.race([drained, delay(limits.shutdownGraceMs, undefined, { ref: false })])
+  } finally {
+    // What still runs is answered with `busy` and has a moment to hear it.
+    await engine.close()
+    await Promise.race([connections.drain(), delay(200)])
+    connections.cut()
+  }
+}
+
+/** The default model is the one asked for; else, of the models asked for by path, the first; else the one we ship. */
+async function fillShelf({ model, modelPath }: ServeOptions): Promise<Shelf> {
+  const models = await listModels({ modelPath })
+  const shipped = modelPath === undefined ? models.find(({ card }) => card.id === 'fast-x4') : undefined
+  return createShelf(models, model ?? shipped?.card.id)
+}
+
+/** UPREZ_LOG; each level includes those before it. */
+function logLevel(): string {
+  const levels = ['silent', 'error', 'info']
+  const level = process.env.UPREZ_LOG || 'info'
+  if (levels.includes(level)) return level
+  throw invalidOption('UPREZ_LOG', `one of ${levels.join(', ')}`, level)
+}
+
+function announce(host: string, port: number, models: string[], threads: number): void {
+  const url = `http://${isLoopback(host) || isEverywhere(host) ? 'localhost' : host.includes(':') ? `[${host}]` : host}:${port}`
+  say(`${url}/ is ready: ${models.join(', ')}; ${threads} thread${threads === 1 ? '' : 's'}`)
+  say(`try: curl -F img=@low.png ${url}/upscale -o high.png`)
+  if (isLoopback(host)) return
+  say(`HOST is ${host}: other machines can reach this server, unencrypted (no TLS) and without an account or password.`)
+  say('Leave HOST unset to keep it to this machine, or put a proxy that does both in front of it.')
+}
+
+const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || host.startsWith('127.')
+const isEverywhere = (host: string): boolean => host === '0.0.0.0' || host === '::'
+
+const say = (line: string): void => void process.stderr.write(`uprez: ${line}\n`)

@@ -1,0 +1,74 @@
+import { createServer, type RequestListener, type Server, STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import { UprezError } from '../errors.js'
+import { type Connections, trackConnections } from './connections.js'
+import type { ServerLimits } from './limits.js'
+import { PROBLEM_TYPE, problemFrom } from './problem.js'
+
+/** An HTTP server around the app, with its time limits; not yet listening. */
+export function createHttpServer(app: RequestListener, limits: ServerLimits): { server: Server; connections: Connections } {
+  const server = createServer(
+    {
+      headersTimeout: limits.headersTimeoutMs,
+      requestTimeout: limits.requestTimeoutMs,
+      keepAliveTimeout: limits.keepAliveTimeoutMs,
+      connectionsCheckingInterval: Math.min(2000, limits.headersTimeoutMs, limits.requestTimeoutMs),
+    },
+    app,
+  )
+  server.maxRequestsPerSocket = limits.maxRequestsPerSocket
+  server.maxConnections = limits.maxConnections
+  server.on('checkContinue', app)
+  const connections = trackConnections(server)
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    if (socket.writable && !connections.isAnswering(socket)) socket.write(rawProblem(error))
+    socket.destroySoon()
+  })
+  return { server, connections }
+}
+
+/**
+ * @throws UprezError `invalid-option` where the address cannot be had
+ * @returns the port, which differs from the one asked for if that was 0
+ */
+export function listen(server: Server, port: number, host: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', cause => reject(addressError(cause, port, host)))
+    server.listen(port, host, () => resolve((server.address() as { port: number }).port))
+  })
+}
+
+function addressError(cause: NodeJS.ErrnoException, port: number, host: string): UprezError {
+  const reasons: Record<string, [param: string, reason: string]> = {
+    EADDRINUSE: ['port', `port ${port} on ${host} is in use by another program; choose another with --port or PORT`],
+    EACCES: ['port', `port ${port} may not be opened by this user; choose one above 1023 with --port or PORT`],
+    EADDRNOTAVAIL: ['host', `${host} is not an address of this machine`],
+    ENOTFOUND: ['host', `${host} is not known as a host name`],
+  }
+  const [param, reason] = reasons[cause.code ?? ''] ?? ['port', cause.message]
+  return new UprezError('invalid-option', `Cannot listen: ${reason}`, { param, expected: 'a free address', got: `${host}:${port}`, cause })
+}
+
+/** The answer to bytes that never became a request. */
+function rawProblem({ code, message }: NodeJS.ErrnoException): string {
+  const late = code === 'ERR_HTTP_REQUEST_TIMEOUT'
+  const problem = problemFrom(
+    late
+      ? new UprezError('request-timeout', 'Expected the whole request within the time limit', {
+          expected: 'UPREZ_HEADERS_TIMEOUT_MS, UPREZ_REQUEST_TIMEOUT_MS',
+        })
+      : new UprezError('bad-request', `Expected an HTTP/1.1 request: ${message}`, {
+          expected: 'an HTTP/1.1 request',
+          got: code ?? message,
+        }),
+  )
+  const body = `${JSON.stringify(problem)}\n`
+  return [
+    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}`,
+    `Content-Type: ${PROBLEM_TYPE}`,
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Connection: close',
+    '',
+    body,
+  ].join('\r\n')
+}

@@ -1,0 +1,157 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { test } from 'node:test'
+import { drawPhoto } from '../support/draw.js'
+import { encode, form, formHead, partHead, problemOf, shippedModels, upscaled, wire } from './support.js'
+
+/** The whole program: `uprez serve` as a process. */
+
+const png = await encode(drawPhoto(8, 8))
+const command = new URL('../../serve/command.js', import.meta.url).href
+const program = `
+  import { Command } from 'commander'
+  import { addServeCommand } from '${command}'
+  const program = new Command()
+  addServeCommand(program)
+  program.parseAsync(process.argv.slice(1), { from: 'user' }).catch(error => {
+    console.error(error.code + ': ' + error.message)
+    process.exitCode = 1
+  })
+`
+
+interface Run {
+  child: ChildProcess
+  exit: Promise<[code: number | null, signal: string | null]>
+  /** Resolves with what stderr said when it matches. */
+  says(pattern: RegExp): Promise<RegExpMatchArray>
+  out(): string
+}
+
+function run(args: string[], env: Record<string, string> = {}): Run {
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program, '--', 'serve', ...args], {
+    env: { PATH: process.env.PATH, UPREZ_THREADS: '1', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let said = ''
+  let out = ''
+  child.stdout.on('data', text => {
+    out += text
+  })
+  child.stderr.on('data', text => {
+    said += text
+    child.emit('said')
+  })
+  const exit = once(child, 'close') as Promise<[number | null, string | null]>
+  const says = async (pattern: RegExp) => {
+    for (;;) {
+      const match = said.match(pattern)
+      if (match) return match
+      const over = await Promise.race([once(child, 'said').then(() => false), exit.then(() => true)])
+      if (over && !pattern.test(said)) throw new Error(`ended without saying ${pattern}: ${said}`)
+    }
+  }
+  return { child, exit, says, out: () => out }
+}
+
+const start = async (args: string[] = [], env: Record<string, string> = {}) => {
+  const server = run(['--port', '0', '-m', shippedModels, '-n', 'fast-x4', ...args], env)
+  const [, url, port] = await server.says(/(http:\/\/localhost:(\d+))\/ is ready/)
+  return { ...server, url: url!.replace('localhost', '127.0.0.1'), port: Number(port) }
+}
+
+test('serves, logs one line per request, and ends with 0 on SIGTERM after what is in flight', async () => {
+  const { child, exit, says, out, url, port } = await start()
+  await says(/fast-x4 ×4; 1 thread\n/)
+  assert.equal((await fetch(`${url}/readyz`)).status, 200)
+  await upscaled(`${url}/upscale`, { body: form(png) })
+  await problemOf(await fetch(`${url}/upscale?scale=x`, { method: 'POST', body: form(png) }))
+
+  const { write, saw, rest } = await wire(port)
+  const end = '\r\n--B--\r\n'
+  write(formHead(`Content-Length: ${partHead().length + png.length + end.length}\r\nExpect: 100-continue\r\n`))
+  await saw('100 Continue')
+  write(partHead())
+  child.kill('SIGTERM')
+  await says(/SIGTERM: finishing/)
+  await assert.rejects(fetch(`${url}/healthz`))
+  write(png)
+  write(end)
+  assert.match(await rest(), /HTTP\/1\.1 200 OK\r\n[\s\S]*IEND/)
+  assert.deepEqual(await exit, [0, null])
+
+  const lines = out()
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line))
+  assert.deepEqual(
+    lines.map(({ method, path, status, code }) => ({ method, path, status, code })),
+    [
+      { method: 'GET', path: '/readyz', status: 200, code: undefined },
+      { method: 'POST', path: '/upscale', status: 200, code: undefined },
+      { method: 'POST', path: '/upscale', status: 400, code: 'invalid-option' },
+      { method: 'POST', path: '/upscale', status: 200, code: undefined },
+    ],
+  )
+  assert.equal(lines[1].bytesIn, png.length)
+})
+
+test('what is not finished in time is told so, and the server ends all the same', async () => {
+  const { child, exit, says, port } = await start([], { UPREZ_SHUTDOWN_GRACE_MS: '0', UPREZ_LOG: 'silent' })
+  const large = await encode(drawPhoto(1200, 900))
+  const end = '\r\n--B--\r\n'
+  const { write, saw } = await wire(port)
+  write(formHead(`Content-Length: ${partHead().length + large.length + end.length}\r\nExpect: 100-continue\r\n`))
+  await saw('100 Continue')
+  write(partHead())
+  write(large)
+  write(end)
+  // Another connection's answer shows that the server has come round to reading since.
+  await fetch(`http://127.0.0.1:${port}/readyz`)
+  child.kill('SIGINT')
+  await says(/SIGINT: finishing/)
+  assert.match(await saw('"busy"'), /HTTP\/1\.1 503 /)
+  assert.deepEqual(await exit, [0, null])
+})
+
+test('a second signal ends it at once', async () => {
+  const { child, exit, says, port } = await start()
+  const { write, saw } = await wire(port)
+  write(formHead('Content-Length: 5000\r\nExpect: 100-continue\r\n'))
+  await saw('100 Continue')
+  child.kill('SIGINT')
+  await says(/SIGINT: finishing/)
+  child.kill('SIGINT')
+  assert.deepEqual(await exit, [null, 'SIGINT'])
+})
+
+test('a port that is taken, an address that is not ours, a wrong variable and an unknown model are said plainly', async () => {
+  const first = await start()
+  const taken = run(['--port', String(first.port), '-m', shippedModels])
+  await taken.says(/invalid-option: .*port \d+ on 127\.0\.0\.1 is in use by another program/)
+  assert.equal((await taken.exit)[0], 1)
+  first.child.kill('SIGTERM')
+  assert.deepEqual(await first.exit, [0, null])
+
+  const cases: [args: string[], env: Record<string, string>, said: RegExp][] = [
+    [['--host', '192.0.2.1'], {}, /invalid-option: .*192\.0\.2\.1 is not an address of this machine/],
+    [[], { PORT: '99999' }, /invalid-option: .*0 to 65535 for PORT but received 99999/],
+    [[], { UPREZ_MAX_IN_FLIGHT: 'lots' }, /invalid-option: .*UPREZ_MAX_IN_FLIGHT but received lots/],
+    [[], { UPREZ_LOG: 'loud' }, /invalid-option: .*silent, error, info for UPREZ_LOG but received loud/],
+    [['-n', 'fast-x5'], {}, /unknown-model: .*Did you mean fast-x4\?/],
+  ]
+  await Promise.all(
+    cases.map(async ([args, env, said]) => {
+      const server = run(['-m', shippedModels, ...args], env)
+      await server.says(said)
+      assert.equal((await server.exit)[0], 1)
+    }),
+  )
+})
+
+test('an address that others can reach is served with a word about what that means', async () => {
+  const { child, exit, says } = await start([], { HOST: '0.0.0.0' })
+  await says(/other machines can reach this server, unencrypted \(no TLS\) and without an account/)
+  child.kill('SIGTERM')
+  assert.deepEqual(await exit, [0, null])
+})
