@@ -1,0 +1,30 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import sharp from 'sharp'
+import { drawPhoto, random } from '../test/support/draw.js'
+
+/** What a round works through, by file name. */
+export interface Pictures {
+  folder: string
+  files: { name: string; bytes: Buffer }[]
+  /** Of all of them, 10⁶ each. */
+  megapixels: number
+}
+
+/** Draws pictures of 256 to 512 pixels a side into a folder, every second one as JPEG (quality 90), the others as PNG. */
+export async function drawPictures(folder: string, count: number): Promise<Pictures> {
+  await mkdir(folder, { recursive: true })
+  const next = random(1)
+  const side = () => 256 + Math.floor(257 * next())
+  const pictures: Pictures = { folder, files: [], megapixels: 0 }
+  for (let i = 0; i < count; i++) {
+    const { data, width, height } = drawPhoto(side(), side(), i + 1)
+    const raw = sharp(data, { raw: { width, height, channels: 3 } })
+    const name = `${String(i).padStart(3, '0')}.${i % 2 === 0 ? 'jpg' : 'png'}`
+    const bytes = i % 2 === 0 ? await raw.jpeg({ quality: 90 }).toBuffer() : await raw.png().toBuffer()
+    await writeFile(join(folder, name), bytes)
+    pictures.files.push({ name, bytes })
+    pictures.megapixels += (width * height) / 1e6
+  }
+  return pictures
+}
