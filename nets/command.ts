@@ -1,4 +1,4 @@
-import { type Command, Argument } from 'commander'
+import { Argument, type Command } from 'commander'
 
 /** `uprez setup tensorflow`: makes what npm cannot bring. */
 export function addSetupCommand(program: Command): void {
@@ -9,6 +9,10 @@ export function addSetupCommand(program: Command): void {
     .action(async () => {
       const { nativeFolder, setupNative } = await import('./native.js')
       const outcome = await setupNative(line => console.error(line))
-      console.log(outcome === 'ready' ? `the native engine is ready in ${nativeFolder()}; nothing to do` : `the native engine was made in ${nativeFolder()}`)
+      console.log(
+        outcome === 'ready'
+          ? `the native engine is ready in ${nativeFolder()}; nothing to do`
+          : `the native engine was made in ${nativeFolder()}`,
+      )
     })
 }

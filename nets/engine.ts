@@ -1,6 +1,6 @@
-import type * as TF from '@tensorflow/tfjs'
 import { createRequire } from 'node:module'
 import { dirname, sep } from 'node:path'
+import type * as TF from '@tensorflow/tfjs'
 import { UprezError } from '../errors.js'
 import { nativeAddon } from './native.js'
 
@@ -16,41 +16,68 @@ const require = createRequire(import.meta.url)
  * @param name the engine; default `tensorflow` where it has been set up, else `wasm`
  * @throws UprezError `engine-unavailable` with the way to get it
  */
-export async function useEngine(name: EngineName = nativeAddon() ? 'tensorflow' : 'wasm'): Promise<Tf> {
+export async function useEngine(name: EngineName = defaultEngine()): Promise<Tf> {
   const tf = loadTf()
+  tf.env().set('IS_NODE', true)
   if (name === 'tensorflow') registerNative(tf)
   if (name === 'wasm') await registerWasm(tf)
   if (!(await tf.setBackend(name))) {
     throw new UprezError('engine-unavailable', `the ${name} engine did not start`, { param: 'engine', got: name })
   }
   await tf.ready()
+  // The plain JavaScript kernels advise the native package where they find themselves in Node; which engine runs is our choice.
+  tf.env().set('IS_NODE', false)
   return tf
+}
+
+export function defaultEngine(): EngineName {
+  return nativeAddon() ? 'tensorflow' : 'wasm'
 }
 
 /** tfjs as CommonJS: its ESM build cannot be loaded by Node, and the native kernels must meet the same copy. */
 function loadTf(): Tf {
   restoreRemovedUtils()
-  const tf = require('@tensorflow/tfjs') as Tf
-  // tfjs advises the native package whenever it finds itself in Node; which engine runs is our own choice.
-  tf.env().set('IS_TEST', true)
-  return tf
+  return require('@tensorflow/tfjs') as Tf
 }
 
 function registerNative(tf: Tf): void {
-  if (tf.engine().registryFactory['tensorflow']) return
+  if (tf.engine().registryFactory.tensorflow) return
   const addon = nativeAddon()
   if (!addon) {
-    throw new UprezError('engine-unavailable', 'the native TensorFlow engine is not set up; run `npm run setup -- tensorflow`, or use --engine wasm', {
-      param: 'engine',
-      got: 'tensorflow',
-    })
+    throw new UprezError(
+      'engine-unavailable',
+      'the native TensorFlow engine is not set up; run `npm run setup -- tensorflow`, or use --engine wasm',
+      {
+        param: 'engine',
+        got: 'tensorflow',
+      },
+    )
   }
-  process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '2'
+  // Warnings and worse. One remark (that oneDNN is on) is written while the library loads, before it looks at this.
+  process.env.TF_CPP_MIN_LOG_LEVEL ??= '2'
+  const binding = loadAddon(addon)
   require('@tensorflow/tfjs-node-gpu/dist/register_all_kernels')
   const { NodeJSKernelBackend } = require('@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend') as {
     NodeJSKernelBackend: new (binding: unknown, packageName: string) => TF.KernelBackend
   }
-  tf.registerBackend('tensorflow', () => new NodeJSKernelBackend(require(addon), 'tfjs-node'), 3)
+  tf.registerBackend('tensorflow', () => new NodeJSKernelBackend(binding, 'tfjs-node'), 3)
+}
+
+function loadAddon(addon: string): unknown {
+  try {
+    return require(addon)
+  } catch (cause) {
+    const reason = (cause as Error).message.split('\n')[0]
+    throw new UprezError(
+      'engine-unavailable',
+      `the native TensorFlow engine cannot be loaded: ${reason}; make it again with \`npm run setup -- tensorflow\``,
+      {
+        param: 'engine',
+        got: addon,
+        cause,
+      },
+    )
+  }
 }
 
 async function registerWasm(tf: Tf): Promise<void> {
@@ -63,7 +90,6 @@ async function registerWasm(tf: Tf): Promise<void> {
 /** tfjs-node 4.22 calls util functions that Node 23 removed. */
 function restoreRemovedUtils(): void {
   const util = require('node:util') as Record<string, unknown>
-  util['isNullOrUndefined'] ??= (value: unknown) => value === null || value === undefined
-  util['isArray'] ??= Array.isArray
+  util.isNullOrUndefined ??= (value: unknown) => value === null || value === undefined
+  util.isArray ??= Array.isArray
 }
-

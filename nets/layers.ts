@@ -48,8 +48,8 @@ export interface CollapsibleLayer extends TF.layers.Layer {
 const made = new WeakMap<Tf, Layers>()
 
 export function layersOf(tf: Tf): Layers {
-  let layers = made.get(tf)
-  if (!layers) made.set(tf, (layers = define(tf)))
+  const layers = made.get(tf) ?? define(tf)
+  made.set(tf, layers)
   return layers
 }
 
@@ -75,9 +75,7 @@ function define(tf: Tf): Layers {
         const r = this.scale
         const c = channels / r ** 2
         // [n,h,w,ry,rx,c] → [n,h,ry,w,rx,c]; ry and h, rx and w then merge. n·h and rx·c are already together: four axes do.
-        return tf
-          .transpose(tf.reshape(x, [n * h, w, r, r * c]), [0, 2, 1, 3])
-          .reshape([n, h * r, w * r, c])
+        return tf.transpose(tf.reshape(x, [n * h, w, r, r * c]), [0, 2, 1, 3]).reshape([n, h * r, w * r, c])
       })
     }
 
@@ -136,9 +134,19 @@ function define(tf: Tf): Layers {
       const normal = (stddev: number, seed: number) => tf.initializers.randomNormal({ mean: 0, stddev, seed })
       const he = gain * Math.sqrt(2 / (k * k * channels))
       // The product of two independent factors has the variance expansion·var(A)·var(B): B has 1/expansion.
-      const expand = this.addWeight('expand', [k, k, channels, expansion || filters], 'float32', normal(he, nameSeed(`${seed}/${this.name}/expand`)))
+      const expand = this.addWeight(
+        'expand',
+        [k, k, channels, expansion || filters],
+        'float32',
+        normal(he, nameSeed(`${seed}/${this.name}/expand`)),
+      )
       const project = expansion
-        ? this.addWeight('project', [expansion, filters], 'float32', normal(Math.sqrt(1 / expansion), nameSeed(`${seed}/${this.name}/project`)))
+        ? this.addWeight(
+            'project',
+            [expansion, filters],
+            'float32',
+            normal(Math.sqrt(1 / expansion), nameSeed(`${seed}/${this.name}/project`)),
+          )
         : undefined
       const bias = this.addWeight('bias', [filters], 'float32', tf.initializers.zeros())
       this.parts = { expand, project, bias }
@@ -154,7 +162,9 @@ function define(tf: Tf): Layers {
       const { filters, kernelSize: k, identity } = this.config
       const kernel = tf.tidy(() => {
         const a = expand.read() as TF.Tensor4D
-        const product = project ? tf.matMul(a.reshape([-1, a.shape[3]]), project.read() as TF.Tensor2D).reshape([k, k, this.inputChannels, filters]) : a
+        const product = project
+          ? tf.matMul(a.reshape([-1, a.shape[3]]), project.read() as TF.Tensor2D).reshape([k, k, this.inputChannels, filters])
+          : a
         return (identity ? tf.add(product, centre(k, filters)) : product.clone()) as TF.Tensor4D
       })
       return { kernel, bias: bias.read() as TF.Tensor1D }
@@ -174,7 +184,12 @@ function define(tf: Tf): Layers {
 
   const centre = (k: number, channels: number): TF.Tensor4D => {
     const middle = (k - 1) / 2
-    return tf.pad(tf.eye(channels).reshape([1, 1, channels, channels]) as TF.Tensor4D, [[middle, middle], [middle, middle], [0, 0], [0, 0]])
+    return tf.pad(tf.eye(channels).reshape([1, 1, channels, channels]) as TF.Tensor4D, [
+      [middle, middle],
+      [middle, middle],
+      [0, 0],
+      [0, 0],
+    ])
   }
 
   for (const layer of [PixelShuffle, RepeatChannels, CollapsibleConv2D]) tf.serialization.registerClass(layer as never)

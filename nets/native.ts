@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { homedir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { UprezError } from '../errors.js'
 
@@ -19,7 +19,7 @@ const require = createRequire(import.meta.url)
 
 /** Folder of everything uprez caches: `UPREZ_CACHE`, else the user's cache folder. */
 export function cacheFolder(): string {
-  return process.env['UPREZ_CACHE'] ?? join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'uprez')
+  return resolve(process.env.UPREZ_CACHE || join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'uprez'))
 }
 
 export function nativeFolder(): string {
@@ -45,7 +45,10 @@ export async function setupNative(say: (line: string) => void): Promise<'ready' 
     if ((await probeNative()) === undefined) return 'ready'
     say('the addon is there but does not answer; making it again')
   }
-  for (const [tool, how] of [['python3', 'apt install python3 python3-pip'], ['g++', 'apt install g++']] as const) {
+  for (const [tool, how] of [
+    ['python3', 'apt install python3 python3-pip'],
+    ['g++', 'apt install g++'],
+  ] as const) {
     if (!(await succeeds(tool, ['--version']))) throw unavailable(`${tool} was not found; ${how}`)
   }
   await mkdir(cacheFolder(), { recursive: true })
@@ -100,11 +103,24 @@ async function compile(folder: string, home: string): Promise<void> {
   const napi = (require('node-api-headers') as { include_dir: string }).include_dir
   const libraries = join(folder, 'tensorflow')
   const { code, output } = await execute('g++', [
-    '-O2', '-std=c++17', '-shared', '-fPIC', '-DNAPI_VERSION=8', '-DNODE_GYP_MODULE_NAME=tfjs_binding', '-DBUILDING_NODE_EXTENSION',
-    `-I${napi}`, `-I${join(libraries, 'include')}`, `-I${source}`,
-    join(source, 'tfjs_backend.cc'), join(source, 'tfjs_binding.cc'),
-    '-o', join(folder, 'tfjs_binding.node'),
-    `-L${libraries}`, '-l:libtensorflow_cc.so.2', '-l:libtensorflow_framework.so.2', `-Wl,-rpath,${join(home, 'tensorflow')}`,
+    '-O2',
+    '-std=c++17',
+    '-shared',
+    '-fPIC',
+    '-DNAPI_VERSION=8',
+    '-DNODE_GYP_MODULE_NAME=tfjs_binding',
+    '-DBUILDING_NODE_EXTENSION',
+    `-I${napi}`,
+    `-I${join(libraries, 'include')}`,
+    `-I${source}`,
+    join(source, 'tfjs_backend.cc'),
+    join(source, 'tfjs_binding.cc'),
+    '-o',
+    join(folder, 'tfjs_binding.node'),
+    `-L${libraries}`,
+    '-l:libtensorflow_cc.so.2',
+    '-l:libtensorflow_framework.so.2',
+    `-Wl,-rpath,${join(home, 'tensorflow')}`,
   ])
   if (code !== 0) throw unavailable(`g++ failed: ${output.trim().split('\n').slice(-5).join('\n')}`)
   await writeFile(join(folder, 'made.json'), `${JSON.stringify({ tensorflow: TENSORFLOW, node: process.version, arch: process.arch })}\n`)

@@ -1,7 +1,13 @@
 import type * as TF from '@tensorflow/tfjs'
 import type { Tf } from './engine.js'
 
-type Pair = [number, number]
+interface Attributes {
+  strides: [number, number]
+  pad: number | 'same' | 'valid'
+  dataFormat: string
+  dilations: number | [number, number]
+  dimRoundingMode?: 'floor' | 'round' | 'ceil'
+}
 
 /**
  * The wasm backend has no Conv2DBackpropFilter kernel and a slow Conv2DBackpropInput. Both gradients of a
@@ -10,8 +16,8 @@ type Pair = [number, number]
  *   input gradient   dx = conv(dy with s−1 zeros between its pixels, w turned by 180° with its channel axes swapped)
  *   filter gradient  dw = conv(x as [C,H,W,N], dy as an [oh,ow,N,Co] filter dilated by s), a sum over the batch axis
  *
- * Exact, and differentiable again, since both are made of ops with gradients. Replaces tfjs' gradient of Conv2D
- * for the whole process.
+ * With a dilation d, the first is dilated by d and the second takes steps of d. Exact, and differentiable again, since
+ * both are made of ops with gradients. Replaces tfjs' gradient of Conv2D for the whole process.
  */
 export function registerConvolutionGradients(tf: Tf): void {
   tf.unregisterGradient('Conv2D')
@@ -20,16 +26,9 @@ export function registerConvolutionGradients(tf: Tf): void {
     inputsToSave: ['x', 'filter'],
     gradFunc: (dy, saved, attributes) => {
       const [x, filter] = saved as [TF.Tensor4D, TF.Tensor4D]
-      const { strides, pad, dataFormat, dilations } = attributes as unknown as {
-        strides: Pair
-        pad: number | 'same' | 'valid'
-        dataFormat: string
-        dilations: number | Pair
-      }
-      const info = tf.backend_util.computeConv2DInfo(x.shape, filter.shape, strides, dilations, pad)
-      if (dataFormat !== 'NHWC' || info.dilationHeight !== 1 || info.dilationWidth !== 1) {
-        throw new Error(`the wasm gradient of conv2d takes NHWC without dilation, not ${dataFormat} with ${dilations}`)
-      }
+      const { strides, pad, dataFormat, dilations, dimRoundingMode } = attributes as unknown as Attributes
+      if (dataFormat !== 'NHWC') throw new Error(`the wasm gradient of conv2d takes NHWC, not ${dataFormat}`)
+      const info = tf.backend_util.computeConv2DInfo(x.shape, filter.shape, strides, dilations, pad, dimRoundingMode)
       return {
         x: () => inputGradient(tf, dy as TF.Tensor4D, filter, info),
         filter: () => filterGradient(tf, x, dy as TF.Tensor4D, info),
@@ -41,7 +40,7 @@ export function registerConvolutionGradients(tf: Tf): void {
 type Info = ReturnType<Tf['backend_util']['computeConv2DInfo']>
 
 function inputGradient(tf: Tf, dy: TF.Tensor4D, filter: TF.Tensor4D, info: Info): TF.Tensor4D {
-  const { filterHeight: kh, filterWidth: kw, inHeight, inWidth, padInfo } = info
+  const { effectiveFilterHeight: kh, effectiveFilterWidth: kw, inHeight, inWidth, padInfo } = info
   const turned = tf.transpose(tf.reverse(filter, [0, 1]), [0, 1, 3, 2])
   const spread = spreadPixels(tf, dy, info.strideHeight, info.strideWidth)
   const top = kh - 1 - padInfo.top
@@ -49,25 +48,37 @@ function inputGradient(tf: Tf, dy: TF.Tensor4D, filter: TF.Tensor4D, info: Info)
   // 'valid' over the padded map must give inHeight × inWidth.
   const bottom = inHeight + kh - 1 - spread.shape[1] - top
   const right = inWidth + kw - 1 - spread.shape[2] - left
-  return tf.conv2d(padOrCrop(tf, spread, top, bottom, left, right), turned, 1, 'valid')
+  return tf.conv2d(padOrCrop(tf, spread, top, bottom, left, right), turned, 1, 'valid', 'NHWC', [info.dilationHeight, info.dilationWidth])
 }
 
 function filterGradient(tf: Tf, x: TF.Tensor4D, dy: TF.Tensor4D, info: Info): TF.Tensor4D {
-  const { filterHeight: kh, filterWidth: kw, strideHeight, strideWidth, padInfo } = info
-  const height = (dy.shape[1] - 1) * strideHeight + kh
-  const width = (dy.shape[2] - 1) * strideWidth + kw
+  const { strideHeight, strideWidth, dilationHeight, dilationWidth, padInfo } = info
+  const height = (dy.shape[1] - 1) * strideHeight + info.effectiveFilterHeight
+  const width = (dy.shape[2] - 1) * strideWidth + info.effectiveFilterWidth
   const { top, left } = padInfo
   const padded = padOrCrop(tf, x, top, height - x.shape[1] - top, left, width - x.shape[2] - left)
   const images = tf.transpose(padded, [3, 1, 2, 0])
   const filters = tf.transpose(dy, [1, 2, 0, 3])
-  const gradient = tf.conv2d(images as TF.Tensor4D, filters as TF.Tensor4D, 1, 'valid', 'NHWC', [strideHeight, strideWidth])
+  const [steps, spacing] = [
+    [dilationHeight, dilationWidth],
+    [strideHeight, strideWidth],
+  ] as [[number, number], [number, number]]
+  const gradient = tf.conv2d(images as TF.Tensor4D, filters as TF.Tensor4D, steps, 'valid', 'NHWC', spacing)
   return tf.transpose(gradient, [1, 2, 0, 3])
 }
 
 /** Zero padding; a negative amount crops (a strided convolution may never look at the last rows). */
 function padOrCrop(tf: Tf, x: TF.Tensor4D, top: number, bottom: number, left: number, right: number): TF.Tensor4D {
-  const kept = tf.slice(x, [0, 0, 0, 0], [x.shape[0], x.shape[1] + Math.min(bottom, 0), x.shape[2] + Math.min(right, 0), x.shape[3]])
-  return tf.pad(kept, [[0, 0], [top, Math.max(bottom, 0)], [left, Math.max(right, 0)], [0, 0]]) // biome-ignore format: one row
+  const [n, h, w, c] = x.shape
+  const cut = [top, bottom, left, right].map(amount => Math.max(-amount, 0)) as [number, number, number, number]
+  const whole = cut.every(amount => amount === 0)
+  const kept = whole ? x : tf.slice(x, [0, cut[0], cut[2], 0], [n, h - cut[0] - cut[1], w - cut[2] - cut[3], c])
+  return tf.pad(kept, [
+    [0, 0],
+    [Math.max(top, 0), Math.max(bottom, 0)],
+    [Math.max(left, 0), Math.max(right, 0)],
+    [0, 0],
+  ])
 }
 
 /** Puts strideH−1 rows and strideW−1 columns of zeros between the pixels. */

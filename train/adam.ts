@@ -34,7 +34,12 @@ export function createAdam(tf: Tf, variables: TF.Variable[], options: AdamOption
   const sizes = variables.map(variable => variable.size)
   const flat = (tensors: TF.Tensor[]) => tf.concat1d(tensors.map(tensor => tensor.flatten()))
   const parameters = tf.tidy(() => flat(variables))
-  let slots: Slots = { parameters, firstMoment: tf.zerosLike(parameters), secondMoment: tf.zerosLike(parameters), averaged: parameters.clone() }
+  let slots: Slots = {
+    parameters,
+    firstMoment: tf.zerosLike(parameters),
+    secondMoment: tf.zerosLike(parameters),
+    averaged: parameters.clone(),
+  }
   let updates = 0
 
   function replace(next: Slots): void {

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import sharp from 'sharp'
-import { plainError, type PlainError, UprezError } from '../errors.js'
+import { type PlainError, plainError, UprezError } from '../errors.js'
 import { loadPair, type Source } from './pairs.js'
 import { cutPatch, type Pair, randomPlace } from './patch.js'
 import { integer, randomAt } from './random.js'
@@ -22,14 +22,20 @@ export type BatchMessage =
 const order = workerData as BatchOrder
 const port = parentPort!
 const broken = new Set<string>()
-const cache = new Map<string, Promise<Pair>>()
+/** Decoded pictures, the one longest unused first. */
+const cache = new Map<string, { pair: Promise<Pair>; bytes: number }>()
 let cachedBytes = 0
 // Decoding shares the cores with training; one thread of libvips is enough to stay ahead.
 sharp.concurrency(1)
 
+let closing = false
 let queue = Promise.resolve()
-port.on('message', (step: number) => {
-  queue = queue.then(() => makeBatch(step))
+port.on('message', (step: number | 'close') => {
+  if (step === 'close') {
+    // The worker ends by itself, between two batches: ended from outside, it could take a decoder down in mid-picture.
+    closing = true
+    queue.then(() => port.close())
+  } else queue = queue.then(() => (closing ? undefined : makeBatch(step)))
 })
 
 async function makeBatch(step: number): Promise<void> {
@@ -61,31 +67,35 @@ async function choosePair(random: () => number): Promise<Pair> {
     try {
       return await cachedPair(source)
     } catch (error) {
-      if (!broken.has(source.path)) port.postMessage({ skipped: source.path, reason: (error as Error).message.split('\n')[0]! } satisfies BatchMessage)
+      if (!broken.has(source.path)) {
+        port.postMessage({ skipped: source.path, reason: (error as Error).message.split('\n')[0]! } satisfies BatchMessage)
+      }
       broken.add(source.path)
+      forget(source.path)
     }
   }
   throw new UprezError('no-images', 'none of the training images can be decoded', { param: '--data' })
 }
 
-function cachedPair(source: Source): Promise<Pair> {
-  const known = cache.get(source.path)
+function cachedPair({ path, width, height }: Source): Promise<Pair> {
+  const known = cache.get(path)
   if (known) {
-    cache.delete(source.path)
-    cache.set(source.path, known)
-    return known
-  }
-  const pair = loadPair(source.path, order.scale)
-  cache.set(source.path, pair)
-  cachedBytes += bytesOf(source)
-  for (const path of cache.keys()) {
-    if (cachedBytes <= order.cacheMb * 2 ** 20 || path === source.path) break
     cache.delete(path)
-    cachedBytes -= bytesOf(order.sources.find(other => other.path === path)!)
+    cache.set(path, known)
+    return known.pair
+  }
+  const pair = loadPair(path, order.scale)
+  const bytes = width * height * 3 * (1 + 1 / order.scale ** 2)
+  cache.set(path, { pair, bytes })
+  cachedBytes += bytes
+  for (const oldest of cache.keys()) {
+    if (cachedBytes <= order.cacheMb * 2 ** 20) break
+    forget(oldest)
   }
   return pair
 }
 
-function bytesOf({ width, height }: Source): number {
-  return width * height * 3 * (1 + 1 / order.scale ** 2)
+function forget(path: string): void {
+  cachedBytes -= cache.get(path)?.bytes ?? 0
+  cache.delete(path)
 }

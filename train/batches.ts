@@ -1,7 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { plainError, reviveError } from '../errors.js'
 import type { BatchMessage, BatchOrder } from './batch-worker.js'
-import type { Source } from './pairs.js'
 
 /** One training batch, floats in [0,1], NHWC. */
 export interface Batch {
@@ -21,20 +20,15 @@ export interface BatchStream {
 const AHEAD = 6
 
 /**
- * Makes batches in a worker thread, ahead of the training thread. A batch depends on (seed, step) alone.
+ * Makes batches in a worker thread, ahead of the training thread. A batch depends on (seed, step) and the files alone.
  * @param first the step of the first batch that will be asked for
  * @param onSkip told of files that turn out to be unreadable
  */
-export function openBatches(
-  order: Omit<BatchOrder, 'sources'> & { sources: Source[] },
-  first: number,
-  onSkip: (path: string, reason: string) => void,
-): BatchStream {
+export function openBatches(order: BatchOrder, first: number, onSkip: (path: string, reason: string) => void): BatchStream {
   const worker = new Worker(new URL('./batch-worker.js', import.meta.url), { workerData: order })
   const waiting = new Map<number, { resolve: (batch: Batch) => void; reject: (error: unknown) => void }>()
   const ready = new Map<number, Promise<Batch>>()
   let failure: unknown
-  let closed = false
   let asked = first - 1
 
   worker.on('message', (message: BatchMessage) => {
@@ -45,10 +39,15 @@ export function openBatches(
     else waiter.resolve({ low: message.low, high: message.high })
   })
   worker.on('error', error => fail(error))
-  worker.on('exit', () => closed || fail(new Error('the data worker ended')))
+  const gone = new Promise<void>(resolve => {
+    worker.on('exit', code => {
+      fail(new Error(`the data worker ended with code ${code}`))
+      resolve()
+    })
+  })
 
   function fail(error: unknown): void {
-    failure = reviveError(plainError(error))
+    failure ??= reviveError(plainError(error))
     for (const { reject } of waiting.values()) reject(failure)
     waiting.clear()
   }
@@ -71,8 +70,8 @@ export function openBatches(
       return batch
     },
     async close() {
-      closed = true
-      await worker.terminate()
+      worker.postMessage('close')
+      await gone
     },
   }
 }

@@ -1,9 +1,10 @@
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import { UprezError } from '../errors.js'
 import { SLOTS } from './adam.js'
 import type { Recipe } from './recipe.js'
+import { writeAtomically, writeError } from './write.js'
 
 /**
  * A checkpoint is one file in the safetensors layout: the header's length as u64, the header as JSON
@@ -16,9 +17,9 @@ import type { Recipe } from './recipe.js'
 const KEEP = 2
 const NAME = /^step-(\d{8})\.safetensors$/
 
-const headerSchema = z.object({ __metadata__: z.object({ step: z.string(), updates: z.string(), best: z.string() }) }).catchall(
-  z.strictObject({ dtype: z.literal('F32'), shape: z.array(z.int()), data_offsets: z.tuple([z.int(), z.int()]) }),
-)
+const headerSchema = z
+  .object({ __metadata__: z.object({ step: z.string(), updates: z.string(), best: z.string() }) })
+  .catchall(z.strictObject({ dtype: z.literal('F32'), shape: z.array(z.int()), data_offsets: z.tuple([z.int(), z.int()]) }))
 
 /** What the loop itself must remember. */
 export interface Progress {
@@ -28,13 +29,23 @@ export interface Progress {
   best: { psnrY: number; step: number } | null
 }
 
-/** Writes the state after `progress.step` steps and removes all but the newest files. Atomic: a kill leaves the previous ones. */
+/**
+ * Writes the state after `progress.step` steps and removes all but the newest files. Atomic: a kill leaves the previous ones.
+ * @throws UprezError `diverged` where a number of the state is none, `no-space`, `not-writable`
+ */
 export async function saveCheckpoint(folder: string, recipe: Recipe, progress: Progress): Promise<void> {
-  await mkdir(folder, { recursive: true })
   const vectors: { name: string; data: Float32Array }[] = []
   for (const [name, optimizer] of Object.entries(recipe.optimizers)) {
     const slots = optimizer.slots()
     for (const slot of SLOTS) vectors.push({ name: `${name}.${slot}`, data: (await slots[slot].data()) as Float32Array })
+  }
+  const bad = vectors.find(({ data }) => data.some(value => !Number.isFinite(value)))
+  if (bad) {
+    throw new UprezError('diverged', `${bad.name} holds values that are no numbers at step ${progress.step}; the last checkpoint is kept`, {
+      param: bad.name,
+      expected: 'finite numbers',
+      got: String(bad.data.find(value => !Number.isFinite(value))),
+    })
   }
   const updates = Object.fromEntries(Object.entries(recipe.optimizers).map(([name, optimizer]) => [name, optimizer.updates()]))
   const header: Record<string, unknown> = {
@@ -51,26 +62,33 @@ export async function saveCheckpoint(folder: string, recipe: Recipe, progress: P
   const length = Buffer.alloc(8)
   length.writeBigUInt64LE(BigInt(json.length))
   const bytes = vectors.map(({ data }) => Buffer.from(data.buffer, data.byteOffset, data.byteLength))
-  await writeAtomically(join(folder, `step-${String(progress.step).padStart(8, '0')}.safetensors`), Buffer.concat([length, json, ...bytes]))
-  const old = (await checkpointNames(folder)).slice(0, -KEEP)
-  await Promise.all(old.map(name => rm(join(folder, name))))
+  await mkdir(folder, { recursive: true }).catch(error => {
+    throw writeError(error, folder)
+  })
+  await writeAtomically(join(folder, nameOf(progress.step)), Buffer.concat([length, json, ...bytes]))
+  await tidy(folder, nameOf(progress.step))
 }
 
 /**
  * Puts the newest checkpoint into the recipe. A damaged newest file gives way to the one before it.
  * @throws UprezError `not-a-run` where there is none, `run-mismatch` where it belongs to another network
  */
-export async function loadCheckpoint(folder: string, recipe: Recipe): Promise<Progress> {
+export async function loadCheckpoint(folder: string, recipe: Recipe, say: (line: string) => void): Promise<Progress> {
   const names = await checkpointNames(folder)
   for (const name of names.reverse()) {
     const file = await readCheckpoint(join(folder, name))
     if (file) return restore(file, recipe)
+    say(`${join(folder, name)} is damaged`)
   }
   throw new UprezError('not-a-run', `${dirname(folder)} holds no checkpoint to resume from`, {
     param: '--resume',
     expected: 'a folder that `uprez train -o` has written a checkpoint into',
     got: names.length > 0 ? `${names.length} damaged checkpoints` : 'no checkpoint',
   })
+}
+
+export async function hasCheckpoint(folder: string): Promise<boolean> {
+  return (await checkpointNames(folder)).length > 0
 }
 
 interface CheckpointFile {
@@ -102,7 +120,12 @@ async function readCheckpoint(path: string): Promise<CheckpointFile | undefined>
     const length = Number(bytes.readBigUInt64LE(0))
     const { __metadata__: meta, ...tensors } = headerSchema.parse(JSON.parse(bytes.subarray(8, 8 + length).toString()))
     const vectors = new Map<string, Float32Array>()
-    for (const [name, { data_offsets: [from, to] }] of Object.entries(tensors as Record<string, { data_offsets: [number, number] }>)) {
+    for (const [
+      name,
+      {
+        data_offsets: [from, to],
+      },
+    ] of Object.entries(tensors as Record<string, { data_offsets: [number, number] }>)) {
       const part = bytes.subarray(8 + length + from, 8 + length + to)
       if (part.length !== to - from) return undefined
       vectors.set(name, new Float32Array(new Uint8Array(part).buffer))
@@ -113,34 +136,20 @@ async function readCheckpoint(path: string): Promise<CheckpointFile | undefined>
   }
 }
 
+function nameOf(step: number): string {
+  return `step-${String(step).padStart(8, '0')}.safetensors`
+}
+
+/** Keeps the newest files up to this one. Later ones are of steps that were taken back; temporary ones of a run that was killed. */
+async function tidy(folder: string, newest: string): Promise<void> {
+  const names = await checkpointNames(folder)
+  const kept = names.filter(name => name <= newest).slice(-KEEP)
+  const halves = (await readdir(folder)).filter(name => name.startsWith('.step-') && name.endsWith('.tmp'))
+  const gone = [...names.filter(name => !kept.includes(name)), ...halves]
+  await Promise.all(gone.map(name => rm(join(folder, name), { force: true })))
+}
+
 async function checkpointNames(folder: string): Promise<string[]> {
   const names = await readdir(folder).catch(() => [])
   return names.filter(name => NAME.test(name)).sort()
-}
-
-/** Writes beside the target, flushes to the disk, renames. */
-export async function writeAtomically(path: string, bytes: Uint8Array | string): Promise<void> {
-  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`)
-  try {
-    const file = await open(temporary, 'w')
-    try {
-      await file.writeFile(bytes)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await rename(temporary, path)
-  } catch (error) {
-    await rm(temporary, { force: true })
-    throw writeError(error, path)
-  }
-}
-
-function writeError(error: unknown, path: string): unknown {
-  const code = (error as NodeJS.ErrnoException).code
-  if (code === 'ENOSPC' || code === 'EDQUOT') return new UprezError('no-space', `no space left to write ${path}`, { param: '-o', cause: error })
-  if (['EACCES', 'EROFS', 'EPERM', 'ENOTDIR'].includes(code ?? '')) {
-    return new UprezError('not-writable', `${path} cannot be written (${code})`, { param: '-o', cause: error })
-  }
-  return error
 }

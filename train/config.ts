@@ -86,9 +86,30 @@ export function resolveConfig(preset: string, overrides: Record<string, unknown>
       got: preset,
     })
   }
-  const input = structuredClone({ preset, ...base }) as Record<string, unknown>
-  for (const [path, value] of Object.entries(overrides)) setPath(input, path.split('.'), value)
+  return override({ preset, ...base }, overrides)
+}
+
+/** The configuration with some options set to other values; as `resolveConfig`. */
+export function override(config: Record<string, unknown>, overrides: Record<string, unknown>): Config {
+  const input = structuredClone(config)
+  for (const [path, value] of Object.entries(overrides)) {
+    refuseUnknown(path)
+    setPath(input, path.split('.'), value)
+  }
   return parseConfig(input)
+}
+
+/** A name is an option, or a group of options whose value is an object. */
+function refuseUnknown(path: string): void {
+  const names = optionNames()
+  if (!names.some(name => name === path || name.startsWith(`${path}.`))) throw unknownOption(path)
+}
+
+function unknownOption(name: string): UprezError {
+  return new UprezError('unknown-option', `unknown option ${name}; did you mean ${closest(name, optionNames())}?`, {
+    param: name,
+    expected: 'an option of `uprez train --print-config`',
+  })
 }
 
 export function parseConfig(input: unknown): Config {
@@ -96,21 +117,22 @@ export function parseConfig(input: unknown): Config {
   if (result.success) return result.data
   const issue = result.error.issues[0]!
   const path = issue.path.join('.')
-  if (issue.code === 'unrecognized_keys') {
-    const got = [...issue.path, issue.keys[0]!].join('.')
-    throw new UprezError('unknown-option', `unknown option ${got}; did you mean ${closest(got, optionNames())}?`, {
-      param: got,
-      expected: 'an option of `uprez train --print-config`',
-    })
-  }
-  throw new UprezError('invalid-option', `${path}: ${issue.message}`, { param: path, expected: issue.message })
+  if (issue.code === 'unrecognized_keys') throw unknownOption([...issue.path, issue.keys[0]!].join('.'))
+  throw new UprezError('invalid-option', `${path}: ${issue.message}`, {
+    param: path,
+    expected: issue.message,
+    got: String(valueAt(input, issue.path)),
+  })
 }
 
 /** Reads `a.b=value`. */
 export function parseOverride(text: string): [string, unknown] {
   const at = text.indexOf('=')
   if (at < 1) {
-    throw new UprezError('invalid-option', `--set takes name=value, for example schedule.steps=1000, not ${text}`, { param: '--set', got: text })
+    throw new UprezError('invalid-option', `--set takes name=value, for example schedule.steps=1000, not ${text}`, {
+      param: '--set',
+      got: text,
+    })
   }
   const raw = text.slice(at + 1)
   try {
@@ -125,17 +147,27 @@ export function overridesOf(config: Config): Record<string, unknown> {
   const base = flatten(resolveConfig(config.preset, {}))
   const mine = flatten(config)
   const hidden = new Set(['data.folders', 'data.source', 'data.licence', 'seed', 'engine', 'data.cacheMb'])
-  return Object.fromEntries(Object.entries(mine).filter(([name, value]) => !hidden.has(name) && JSON.stringify(value) !== JSON.stringify(base[name])))
+  return Object.fromEntries(
+    Object.entries(mine).filter(([name, value]) => !hidden.has(name) && JSON.stringify(value) !== JSON.stringify(base[name])),
+  )
 }
 
-/** The first option that differs, or undefined: a run goes on only with the options it began with. */
-export function firstDifference(a: Config, b: Config): string | undefined {
+/** The options in which two configurations differ: name, and both values as JSON. */
+export function differences(a: Config, b: Config): [name: string, before: string, now: string][] {
   const [left, right] = [flatten(a), flatten(b)]
-  return [...new Set([...Object.keys(left), ...Object.keys(right)])].find(name => JSON.stringify(left[name]) !== JSON.stringify(right[name]))
+  const names = [...new Set([...Object.keys(left), ...Object.keys(right)])]
+  return names
+    .map((name): [string, string, string] => [name, JSON.stringify(left[name]), JSON.stringify(right[name])])
+    .filter(([, before, now]) => before !== now)
 }
 
+/** Every option by its full name; `preset` is no option but what the options start from. */
 function optionNames(): string[] {
-  return Object.keys(flatten(parseConfig({ preset: 'fast-x4', engine: 'wasm' })))
+  return Object.keys(flatten(parseConfig({ preset: '', engine: 'wasm' }))).filter(name => name !== 'preset')
+}
+
+function valueAt(input: unknown, path: PropertyKey[]): unknown {
+  return path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key], input)
 }
 
 function flatten(value: object, prefix = ''): Record<string, unknown> {
@@ -151,8 +183,10 @@ function flatten(value: object, prefix = ''): Record<string, unknown> {
 function setPath(target: Record<string, unknown>, [head, ...rest]: string[], value: unknown): void {
   if (rest.length === 0) target[head!] = value
   else {
-    const inner = (target[head!] ??= {})
-    if (typeof inner !== 'object') throw new UprezError('unknown-option', `${head} has no options inside it`, { param: head! })
+    const inner = target[head!] ?? {}
+    if (typeof inner !== 'object')
+      throw new UprezError('invalid-option', `${head} was given a value and options inside it`, { param: head! })
+    target[head!] = inner
     setPath(inner as Record<string, unknown>, rest, value)
   }
 }

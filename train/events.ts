@@ -1,6 +1,7 @@
-import { createWriteStream, mkdirSync } from 'node:fs'
+import { closeSync, openSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { writeError } from './write.js'
 
 /**
  * TensorBoard event files: a TFRecord stream of Event messages. Per record: [u64 length][masked crc32c of it]
@@ -11,15 +12,23 @@ export interface Events {
   scalars(step: number, values: Record<string, number>): void
   /** @param png an encoded picture */
   picture(step: number, tag: string, png: Uint8Array, width: number, height: number): void
-  close(): Promise<void>
+  close(): void
 }
 
-/** Opens a new event file in the folder; a resumed run adds one, which TensorBoard joins to the earlier ones. */
-export function openEvents(folder: string, now: () => number = Date.now): Events {
-  mkdirSync(folder, { recursive: true })
-  const file = createWriteStream(join(folder, `events.out.tfevents.${Math.floor(now() / 1000)}.${hostname()}.${process.pid}`), { flags: 'a' })
-  const write = (event: Buffer) => file.write(frame(event))
+/** SessionLog.SessionStatus.START: readers forget what earlier files hold of this step and later ones. */
+const SESSION_START = 1
+
+/**
+ * Opens a new event file in the folder; a resumed run adds one, which TensorBoard joins to the earlier ones.
+ * @param step the first step that will be written
+ * @throws UprezError `not-writable`, `no-space`, here and at every write
+ */
+export function openEvents(folder: string, step: number, now: () => number = Date.now): Events {
+  const path = join(folder, `events.out.tfevents.${Math.floor(now() / 1000)}.${hostname()}.${process.pid}`)
+  const file = attempt(path, () => openSync(path, 'a'))
+  const write = (event: Buffer) => attempt(path, () => writeFileSync(file, frame(event)))
   write(Buffer.concat([double(1, now() / 1000), bytes(3, Buffer.from('brain.Event:2'))]))
+  write(Buffer.concat([double(1, now() / 1000), integer(2, step), bytes(7, integer(1, SESSION_START))]))
   const summary = (step: number, values: Buffer[]) =>
     write(Buffer.concat([double(1, now() / 1000), integer(2, step), bytes(5, Buffer.concat(values.map(value => bytes(1, value))))]))
   return {
@@ -33,7 +42,15 @@ export function openEvents(folder: string, now: () => number = Date.now): Events
       const image = Buffer.concat([integer(1, height), integer(2, width), integer(3, 3), bytes(4, png)])
       summary(step, [Buffer.concat([bytes(1, Buffer.from(tag)), bytes(4, image)])])
     },
-    close: () => new Promise(resolve => file.end(() => resolve())),
+    close: () => closeSync(file),
+  }
+}
+
+function attempt<T>(path: string, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    throw writeError(error, path)
   }
 }
 

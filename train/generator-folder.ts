@@ -1,11 +1,10 @@
-import { mkdir } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { basename, resolve } from 'node:path'
 import type * as TF from '@tensorflow/tfjs'
 import type { UpscaleCard } from '../models/card.js'
 import { generatorFacts, type NetworkFacts } from '../nets/generator.js'
 import { saveModel } from '../nets/model-files.js'
-import { writeAtomically } from './checkpoint.js'
 import { type Config, overridesOf } from './config.js'
+import { writeError } from './write.js'
 
 /** `RUN/generator/about.json`: what the exporter puts on the card. */
 export interface About extends NetworkFacts {
@@ -13,10 +12,18 @@ export interface About extends NetworkFacts {
   training: UpscaleCard['training']
 }
 
-/** Writes the generator as it stands (the caller has put the averaged weights in) with what a card says about it. */
-export async function saveGenerator(generator: TF.LayersModel, config: Config, steps: number, images: number, folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true })
-  await saveModel(generator, folder)
+/**
+ * Writes the generator as it stands (the caller has put the averaged weights in) with what a card says about it:
+ * the folder is replaced as a whole.
+ * @throws UprezError `no-space`, `not-writable`
+ */
+export async function saveGenerator(
+  generator: TF.LayersModel,
+  config: Config,
+  steps: number,
+  images: number,
+  folder: string,
+): Promise<void> {
   const about: About = {
     scale: config.scale,
     ...generatorFacts(config.network, config.scale),
@@ -28,7 +35,7 @@ export async function saveGenerator(generator: TF.LayersModel, config: Config, s
       engine: config.engine!,
       data: [
         {
-          name: config.data.folders.map(path => basename(path)).join(' + '),
+          name: config.data.folders.map(path => basename(resolve(path))).join(' + '),
           source: config.data.source,
           licence: config.data.licence,
           images,
@@ -37,5 +44,7 @@ export async function saveGenerator(generator: TF.LayersModel, config: Config, s
       featureLoss: null,
     },
   }
-  await writeAtomically(join(folder, 'about.json'), `${JSON.stringify(about, null, 2)}\n`)
+  await saveModel(generator, folder, { 'about.json': `${JSON.stringify(about, null, 2)}\n` }).catch(error => {
+    throw writeError(error, folder)
+  })
 }

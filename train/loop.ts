@@ -3,45 +3,50 @@ import { join } from 'node:path'
 import { UprezError } from '../errors.js'
 import type { Tf } from '../nets/engine.js'
 import { openBatches } from './batches.js'
-import { loadCheckpoint, type Progress, saveCheckpoint, writeAtomically } from './checkpoint.js'
+import { loadCheckpoint, type Progress, saveCheckpoint } from './checkpoint.js'
 import type { Config } from './config.js'
 import { openEvents } from './events.js'
 import { saveGenerator } from './generator-folder.js'
-import { findSources, loadPair } from './pairs.js'
+import type { Images } from './images.js'
+import type { Report } from './progress-line.js'
 import type { Recipe } from './recipe.js'
 import { sampleSheet, validate } from './validate.js'
+import { writeAtomically, writeError } from './write.js'
 
-/** What the loop tells whoever watches. */
-export interface Report {
-  /** A line for a person. */
-  say(line: string): void
-  /** Called after every step. */
-  step(status: { step: number; steps: number; loss: number; stepsPerSecond: number; waiting: number; best: Progress['best'] }): void
+export interface Run {
+  tf: Tf
+  config: Config
+  recipe: Recipe
+  images: Images
+  /** The run folder; holds `config.json` already. */
+  folder: string
+  /** Go on from the newest checkpoint. */
+  resume: boolean
+  report: Report
+  signal: AbortSignal
 }
 
 const SHEET_ROWS = 4
 
 /**
  * Trains until the last step of the schedule or an abort; both leave a checkpoint and a generator behind.
- * @param folder the run folder; holds `config.json` already
- * @param resume go on from the newest checkpoint
  * @returns the steps done
- * @throws UprezError `diverged` when a loss is no number any more; the last good checkpoint stands
+ * @throws UprezError `diverged` when a loss or a weight is no number any more; the last good checkpoint stands
  */
-export async function train(tf: Tf, config: Config, recipe: Recipe, folder: string, resume: boolean, report: Report, signal: AbortSignal): Promise<number> {
+export async function train({ tf, config, recipe, images, folder, resume, report, signal }: Run): Promise<number> {
   const { scale, data, every, schedule } = config
-  const sources = await findSources(data.folders, scale, data.patch, data.validation)
-  for (const { path, reason } of sources.skipped) report.say(`left out ${path}: ${reason}`)
-  report.say(`${sources.training.length} images to train on, ${sources.validation.length} kept for validation`)
-  const pairs = await Promise.all(sources.validation.map(({ path }) => loadPair(path, scale)))
+  const pairs = images.validation
   const generator = recipe.networks[recipe.exportable]!
   const optimizer = recipe.optimizers[recipe.exportable]!
 
-  let progress: Progress = resume ? await loadCheckpoint(join(folder, 'checkpoint'), recipe) : { step: 0, best: null }
+  let progress: Progress = resume ? await loadCheckpoint(join(folder, 'checkpoint'), recipe, report.say) : { step: 0, best: null }
+  if (resume) report.say(`going on after step ${progress.step}`)
+  let saved: number | undefined
   const metrics = join(folder, 'metrics.jsonl')
   await dropLaterLines(metrics, progress.step)
-  const events = openEvents(folder)
-  const batches = openBatches({ ...data, scale, seed: config.seed, sources: sources.training }, progress.step + 1, (path, reason) => report.say(`left out ${path}: ${reason}`))
+  const events = openEvents(folder, progress.step + 1)
+  const order = { ...data, scale, seed: config.seed, sources: images.training }
+  const batches = openBatches(order, progress.step + 1, (path, reason) => report.say(`left out ${path}: ${reason}`))
   const clock = stopwatch()
 
   try {
@@ -50,50 +55,61 @@ export async function train(tf: Tf, config: Config, recipe: Recipe, folder: stri
       const waitFrom = performance.now()
       const batch = await batches.next(step)
       clock.waited(performance.now() - waitFrom)
+      const tensors = tf.memory().numTensors
       const values = await recipe.step(batch, step)
       guard(values, step)
+      if (tf.memory().numTensors !== tensors) throw new Error(`step ${step} left ${tf.memory().numTensors - tensors} tensors behind`)
       progress = { ...progress, step }
       clock.stepped()
       report.step({ step, steps: schedule.steps, loss: Object.values(values)[0]!, ...clock.read(), best: progress.best })
 
-      if (step % every.log === 0) await log(step, { ...values, 'steps per second': clock.read().stepsPerSecond, 'data wait': clock.read().waiting })
-      if (pairs.length > 0 && (step % every.validate === 0 || step === schedule.steps)) {
-        clock.pause()
-        await optimizer.withAverage(async () => {
-          const scores = await validate(tf, generator, pairs, scale)
-          if (!progress.best || scores.psnrY > progress.best.psnrY) progress = { step, best: { psnrY: scores.psnrY, step } }
-          await log(step, { 'validation/PSNR-Y': scores.psnrY, 'validation/SSIM-Y': scores.ssimY })
-          report.say(`step ${step}: validation PSNR-Y ${scores.psnrY.toFixed(3)} dB, SSIM-Y ${scores.ssimY.toFixed(4)}`)
-          await saveSheet(step)
-        })
-        clock.resume()
+      if (step % every.log === 0) {
+        await log(step, { ...values, 'steps per second': clock.read().stepsPerSecond, 'data wait': clock.read().waiting })
       }
-      if (step % every.checkpoint === 0 || step === schedule.steps) await checkpoint()
+      if (pairs.length > 0 && (step % every.validate === 0 || step === schedule.steps)) await measure(step)
+      if (step % every.checkpoint === 0) await checkpoint()
     }
-    if (signal.aborted) await checkpoint()
+    if (saved !== progress.step) await checkpoint()
     return progress.step
   } finally {
     await batches.close()
-    await events.close()
+    events.close()
+  }
+
+  async function measure(step: number): Promise<void> {
+    clock.pause()
+    await optimizer.withAverage(async () => {
+      const scores = await validate(tf, generator, pairs, scale, done => report.busy(`step ${step}: validating`, done, pairs.length))
+      if (!progress.best || scores.psnrY > progress.best.psnrY) progress = { step, best: { psnrY: scores.psnrY, step } }
+      await log(step, { 'validation/PSNR-Y': scores.psnrY, 'validation/SSIM-Y': scores.ssimY })
+      report.say(`step ${step}: validation PSNR-Y ${scores.psnrY.toFixed(3)} dB, SSIM-Y ${scores.ssimY.toFixed(4)}`)
+      await saveSheet(step)
+    })
+    clock.resume()
   }
 
   async function checkpoint(): Promise<void> {
     clock.pause()
     await saveCheckpoint(join(folder, 'checkpoint'), recipe, progress)
-    await optimizer.withAverage(() => saveGenerator(generator, config, progress.step, sources.training.length, join(folder, 'generator')))
+    await optimizer.withAverage(() => saveGenerator(generator, config, progress.step, images.training.length, join(folder, 'generator')))
+    saved = progress.step
     clock.resume()
   }
 
   async function log(step: number, values: Record<string, number>): Promise<void> {
     events.scalars(step, values)
-    await appendFile(metrics, `${JSON.stringify({ step, ...values })}\n`)
+    await appendFile(metrics, `${JSON.stringify({ step, ...values })}\n`).catch(error => {
+      throw writeError(error, metrics)
+    })
   }
 
   async function saveSheet(step: number): Promise<void> {
     const side = Math.min(240, ...pairs.map(({ high }) => Math.min(high.width, high.height)))
     const sheet = await sampleSheet(tf, generator, pairs.slice(0, SHEET_ROWS), scale, side)
     events.picture(step, 'samples: low, bicubic, ours, original', sheet.png, sheet.width, sheet.height)
-    await mkdir(join(folder, 'samples'), { recursive: true })
+    await mkdir(join(folder, 'samples'), { recursive: true }).catch(error => {
+      throw writeError(error, folder)
+    })
     await writeAtomically(join(folder, 'samples', `step-${String(step).padStart(8, '0')}.png`), sheet.png)
   }
 }
@@ -101,11 +117,15 @@ export async function train(tf: Tf, config: Config, recipe: Recipe, folder: stri
 function guard(values: Record<string, number>, step: number): void {
   const bad = Object.entries(values).find(([, value]) => !Number.isFinite(value))
   if (!bad) return
-  throw new UprezError('diverged', `${bad[0]} became ${bad[1]} at step ${step}; the last checkpoint is kept: resume it with a lower learning rate`, {
-    param: bad[0],
-    expected: 'a finite number',
-    got: String(bad[1]),
-  })
+  throw new UprezError(
+    'diverged',
+    `${bad[0]} became ${bad[1]} at step ${step}; the last checkpoint is kept: resume it with a lower learning rate`,
+    {
+      param: bad[0],
+      expected: 'a finite number',
+      got: String(bad[1]),
+    },
+  )
 }
 
 /** Steps per second over the last half minute or so, and the share of it spent waiting for data. Time off (validation, checkpoints) is not counted. */

@@ -1,11 +1,13 @@
 import { readdir } from 'node:fs/promises'
-import { extname, join, relative } from 'node:path'
+import { extname, join, relative, resolve } from 'node:path'
 import sharp from 'sharp'
 import { UprezError } from '../errors.js'
 import type { Image } from '../image/image.js'
 import { resize } from '../image/resize.js'
 import type { Pair } from './patch.js'
 
+/** Headers read at a time. */
+const AT_ONCE = 32
 const EXTENSIONS = new Set(['.png', '.jpg', '.jpeg', '.webp', '.avif', '.tif', '.tiff'])
 
 /** One picture on disk that is large enough to train on. */
@@ -26,14 +28,24 @@ export interface Sources {
 /**
  * Lists the images of the folders, recursively, and keeps some out for validation: evenly spaced among the
  * sorted names, so neither the machine nor the order of the directory matters.
- * @throws UprezError `no-images` where nothing usable remains
+ * @param onProgress told how many of the files have been looked at
+ * @throws UprezError `no-input` for a folder that cannot be read, `no-images` where nothing usable remains
  */
-export async function findSources(folders: string[], scale: number, patch: number, validation: number): Promise<Sources> {
+export async function findSources(
+  folders: string[],
+  scale: number,
+  patch: number,
+  validation: number,
+  onProgress: (done: number, total: number) => void = () => {},
+): Promise<Sources> {
   const skipped: Sources['skipped'] = []
   const usable: Source[] = []
-  for (const folder of folders) {
-    for (const path of await listImages(folder)) {
-      const found = await readSize(path, scale)
+  const paths = await listAll(folders)
+  for (let from = 0; from < paths.length; from += AT_ONCE) {
+    onProgress(from, paths.length)
+    const some = paths.slice(from, from + AT_ONCE)
+    for (const [i, found] of (await Promise.all(some.map(path => readSize(path, scale)))).entries()) {
+      const path = some[i]!
       if ('reason' in found) skipped.push({ path, reason: found.reason })
       else if (Math.min(found.width, found.height) < patch * scale) {
         skipped.push({ path, reason: `${found.width}×${found.height} is smaller than a patch of ${patch * scale} pixels` })
@@ -45,24 +57,39 @@ export async function findSources(folders: string[], scale: number, patch: numbe
   const chosen = new Set(Array.from({ length: kept }, (_, i) => Math.floor((i + 0.5) * every)))
   const training = usable.filter((_, i) => !chosen.has(i))
   if (training.length === 0) {
-    throw new UprezError('no-images', `no image of at least ${patch * scale}×${patch * scale} pixels in ${folders.join(', ') || 'no folder'}`, {
-      param: '--data',
-      expected: `PNG, JPEG, WebP, AVIF or TIFF files of at least ${patch * scale} pixels a side`,
-      got: skipped.length > 0 ? `${skipped.length} files left out, the first because ${skipped[0]!.reason}` : 'no image file',
-    })
+    throw new UprezError(
+      'no-images',
+      `no image of at least ${patch * scale}×${patch * scale} pixels in ${folders.join(', ') || 'no folder'}`,
+      {
+        param: '--data',
+        expected: `PNG, JPEG, WebP, AVIF or TIFF files of at least ${patch * scale} pixels a side`,
+        got: skipped.length > 0 ? `${skipped.length} files left out, the first because ${skipped[0]!.reason}` : 'no image file',
+      },
+    )
   }
   return { training, validation: usable.filter((_, i) => chosen.has(i)), skipped }
 }
 
 /**
- * Decodes a picture and makes its low-resolution side as MATLAB's `imresize(…, 1/scale, 'bicubic')` does, rounded to 8 bits.
+ * Decodes a picture, 8-bit sRGB, and makes its low-resolution side as MATLAB's `imresize(…, 1/scale, 'bicubic')` does, rounded to 8 bits.
  * @param low made from the whole picture, so that patches cut from it see what a deployed model sees
+ * @param limit sides longer than this are cut to their middle
  */
-export async function loadPair(path: string, scale: number): Promise<Pair> {
+export async function loadPair(path: string, scale: number, limit = Number.POSITIVE_INFINITY): Promise<Pair> {
   const { data, info } = await sharp(path).autoOrient().toColourspace('srgb').removeAlpha().raw().toBuffer({ resolveWithObject: true })
-  const high = cropToMultiple(toRgb({ data, width: info.width, height: info.height, channels: info.channels }), scale)
+  const whole = toRgb({ data, width: info.width, height: info.height, channels: info.channels })
+  const high = cropToMultiple(cutMiddle(whole, Math.min(whole.width, limit), Math.min(whole.height, limit)), scale)
   const low = resize(high, { width: high.width / scale, height: high.height / scale, kernel: 'bicubic' })
   return { low, high }
+}
+
+/** A file that two of the folders hold counts once. */
+async function listAll(folders: string[]): Promise<string[]> {
+  const paths = new Map<string, string>()
+  for (const folder of folders) {
+    for (const path of await listImages(folder)) if (!paths.has(resolve(path))) paths.set(resolve(path), path)
+  }
+  return [...paths.values()]
 }
 
 async function listImages(folder: string): Promise<string[]> {
@@ -70,7 +97,11 @@ async function listImages(folder: string): Promise<string[]> {
   try {
     entries = await readEntries(folder)
   } catch {
-    throw new UprezError('no-input', `the data folder ${folder} cannot be read`, { param: '--data', expected: 'a folder of images', got: folder })
+    throw new UprezError('no-input', `the data folder ${folder} cannot be read`, {
+      param: '--data',
+      expected: 'a folder of images',
+      got: folder,
+    })
   }
   return entries
     .filter(entry => entry.isFile() && EXTENSIONS.has(extname(entry.name).toLowerCase()) && !entry.name.startsWith('.'))
@@ -99,10 +130,20 @@ function toRgb(image: Image): Image {
 }
 
 function cropToMultiple(image: Image, scale: number): Image {
-  const width = image.width - (image.width % scale)
-  const height = image.height - (image.height % scale)
+  return crop(image, 0, 0, image.width - (image.width % scale), image.height - (image.height % scale))
+}
+
+/** The middle of an RGB image. */
+export function cutMiddle(image: Image, width: number, height: number): Image {
+  return crop(image, Math.floor((image.width - width) / 2), Math.floor((image.height - height) / 2), width, height)
+}
+
+function crop(image: Image, left: number, top: number, width: number, height: number): Image {
   if (width === image.width && height === image.height) return image
   const data = new Uint8Array(width * height * 3)
-  for (let y = 0; y < height; y++) data.set(image.data.subarray(y * image.width * 3, y * image.width * 3 + width * 3), y * width * 3)
+  for (let y = 0; y < height; y++) {
+    const from = ((top + y) * image.width + left) * 3
+    data.set(image.data.subarray(from, from + width * 3), y * width * 3)
+  }
   return { data, width, height, channels: 3 }
 }

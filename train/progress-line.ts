@@ -1,4 +1,22 @@
-import type { Report } from './loop.js'
+/** What a run tells whoever watches. */
+export interface Report {
+  /** A line for a person. */
+  say(line: string): void
+  /** Before each of many like pieces of work, none of them a step. */
+  busy(what: string, done: number, total: number): void
+  /** After every step. */
+  step(status: Status): void
+}
+
+export interface Status {
+  step: number
+  steps: number
+  loss: number
+  stepsPerSecond: number
+  /** Share of the time spent waiting for data. */
+  waiting: number
+  best: { psnrY: number; step: number } | null
+}
 
 /** Where nobody watches a terminal, a line now and then. */
 const LOG_EVERY_MS = 30_000
@@ -7,15 +25,23 @@ const LOG_EVERY_MS = 30_000
 export function terminalReport(): Report {
   const live = process.stderr.isTTY
   let shownAt = Number.NEGATIVE_INFINITY
+  const show = (line: string, always: boolean) => {
+    const now = performance.now()
+    if (now - shownAt < (live ? 200 : LOG_EVERY_MS) && !always) return
+    shownAt = now
+    process.stderr.write(live ? `\r\x1b[K${line}` : `${line}\n`)
+  }
   return {
     say(line) {
       if (live) process.stderr.write('\r\x1b[K')
       process.stderr.write(`${line}\n`)
     },
+    busy(what, done, total) {
+      // Elsewhere than in a terminal, the first such line comes when it has taken a while.
+      if (!live && shownAt === Number.NEGATIVE_INFINITY) shownAt = performance.now()
+      show(`${what} ${done}/${total}`, false)
+    },
     step({ step, steps, loss, stepsPerSecond, waiting, best }) {
-      const now = performance.now()
-      if (now - shownAt < (live ? 200 : LOG_EVERY_MS) && step < steps) return
-      shownAt = now
       const parts = [
         `step ${step}/${steps}`,
         `loss ${loss.toPrecision(4)}`,
@@ -24,7 +50,7 @@ export function terminalReport(): Report {
         `${duration((steps - step) / stepsPerSecond)} left`,
         ...(best ? [`best ${best.psnrY.toFixed(2)} dB at ${best.step}`] : []),
       ]
-      process.stderr.write(live ? `\r\x1b[K${parts.join('  ')}` : `${parts.join('  ')}\n`)
+      show(parts.join('  '), step === steps)
       if (live && step === steps) process.stderr.write('\n')
     },
   }

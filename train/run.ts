@@ -1,16 +1,21 @@
 import { useEngine } from '../nets/engine.js'
-import type { Config } from './config.js'
+import { openImages } from './images.js'
 import { train } from './loop.js'
 import { terminalReport } from './progress-line.js'
 import { pixelRecipe } from './recipe.js'
-import { openRun } from './run-folder.js'
+import { openRun, saveConfig } from './run-folder.js'
 
 /**
- * The `train` command: opens the run folder, starts the engine and trains. The first Ctrl-C finishes the step and
- * writes a checkpoint, the second ends at once.
+ * The `train` command: opens the run folder, finds the images, starts the engine and trains. The first Ctrl-C finishes
+ * the step and writes a checkpoint, the second ends at once.
  * @returns the exit code: 0 done, 130 interrupted
  */
-export async function runTraining(given: Config, folder: string, resumeAsked: boolean): Promise<number> {
+export async function runTraining(
+  preset: string,
+  overrides: Record<string, unknown>,
+  folder: string,
+  resumeAsked: boolean,
+): Promise<number> {
   const report = terminalReport()
   const stop = new AbortController()
   const interrupt = () => {
@@ -21,11 +26,13 @@ export async function runTraining(given: Config, folder: string, resumeAsked: bo
   process.on('SIGINT', interrupt)
   process.on('SIGTERM', interrupt)
 
-  const { config, resume } = await openRun(folder, given, resumeAsked, report.say)
+  const { config, resume } = await openRun(folder, preset, overrides, resumeAsked, report.say)
+  const images = await openImages(config, report)
   const tf = await useEngine(config.engine)
-  config.engine = tf.getBackend() as NonNullable<Config['engine']>
+  await saveConfig(folder, config)
   report.say(`training ${config.preset} on ${config.engine}, run folder ${folder}`)
-  const steps = await train(tf, config, pixelRecipe(tf, config), folder, resume, report, stop.signal)
+  const recipe = pixelRecipe(tf, config)
+  const steps = await train({ tf, config, recipe, images, folder, resume, report, signal: stop.signal })
   if (steps < config.schedule.steps) {
     report.say(`stopped after step ${steps}; the same command with --resume goes on`)
     return 130

@@ -4,12 +4,16 @@ import type { Image } from '../image/image.js'
 import { psnrY, ssimY } from '../image/metrics.js'
 import { resize } from '../image/resize.js'
 import type { Tf } from '../nets/engine.js'
+import { cutMiddle } from './pairs.js'
 import type { Pair } from './patch.js'
 
 /** One picture enlarged by the generator, rounded to 8 bits. */
 export async function enlarge(tf: Tf, generator: TF.LayersModel, low: Image): Promise<Image> {
   const output = tf.tidy(() => {
-    const x = tf.tensor4d(Float32Array.from(low.data, value => value / 255), [1, low.height, low.width, 3])
+    const x = tf.tensor4d(
+      Float32Array.from(low.data, value => value / 255),
+      [1, low.height, low.width, 3],
+    )
     return (generator.predict(x) as TF.Tensor4D).mul(255).clipByValue(0, 255).add(0.5)
   })
   const [, height, width] = output.shape as [number, number, number, number]
@@ -19,11 +23,21 @@ export async function enlarge(tf: Tf, generator: TF.LayersModel, low: Image): Pr
   return { data, width, height, channels: 3 }
 }
 
-/** Mean PSNR-Y and SSIM-Y over the pairs, by the published protocol (`scale` pixels shaved). */
-export async function validate(tf: Tf, generator: TF.LayersModel, pairs: Pair[], scale: number): Promise<{ psnrY: number; ssimY: number }> {
+/**
+ * Mean PSNR-Y and SSIM-Y over the pairs, by the published protocol (`scale` pixels shaved).
+ * @param onProgress told how many pairs are done, before each
+ */
+export async function validate(
+  tf: Tf,
+  generator: TF.LayersModel,
+  pairs: Pair[],
+  scale: number,
+  onProgress: (done: number) => void = () => {},
+): Promise<{ psnrY: number; ssimY: number }> {
   let psnr = 0
   let ssim = 0
-  for (const { low, high } of pairs) {
+  for (const [i, { low, high }] of pairs.entries()) {
+    onProgress(i)
     const output = await enlarge(tf, generator, low)
     psnr += psnrY(output, high, scale) / pairs.length
     ssim += ssimY(output, high, scale) / pairs.length
@@ -43,27 +57,24 @@ export async function sampleSheet(tf: Tf, generator: TF.LayersModel, pairs: Pair
   for (const { low, high } of pairs) {
     const ours = await enlarge(tf, generator, low)
     const size = { width: high.width, height: high.height }
-    const crop = (image: Image) => centre(image, side)
+    const crop = (image: Image) => cutMiddle(image, side, side)
     rows.push([crop(nearest(low, scale)), crop(resize(low, { ...size, kernel: 'bicubic' })), crop(ours), crop(high)])
   }
   const [width, height] = [side * 4, side * rows.length]
   const data = new Uint8Array(width * height * 3)
   for (const [r, row] of rows.entries()) {
     for (const [c, image] of row.entries()) {
-      for (let y = 0; y < side; y++) data.set(image.data.subarray(y * side * 3, (y + 1) * side * 3), ((r * side + y) * width + c * side) * 3)
+      for (let y = 0; y < side; y++)
+        data.set(image.data.subarray(y * side * 3, (y + 1) * side * 3), ((r * side + y) * width + c * side) * 3)
     }
   }
-  return { png: await sharp(data, { raw: { width, height, channels: 3 } }).png().toBuffer(), width, height }
-}
-
-function centre({ data, width, height }: Image, side: number): Image {
-  const [left, top] = [Math.floor((width - side) / 2), Math.floor((height - side) / 2)]
-  const out = new Uint8Array(side * side * 3)
-  for (let y = 0; y < side; y++) {
-    const from = ((top + y) * width + left) * 3
-    out.set(data.subarray(from, from + side * 3), y * side * 3)
+  return {
+    png: await sharp(data, { raw: { width, height, channels: 3 } })
+      .png()
+      .toBuffer(),
+    width,
+    height,
   }
-  return { data: out, width: side, height: side, channels: 3 }
 }
 
 function nearest({ data, width, height }: Image, scale: number): Image {

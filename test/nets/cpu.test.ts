@@ -1,0 +1,3 @@
+import { testNets } from '../support/nets.js'
+
+testNets('cpu', { skip: false, ownGradients: false })

@@ -1,0 +1,14 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { nativeAddon, setupNative } from '../../nets/native.js'
+import { needsNative } from '../support/native.js'
+import { testNets } from '../support/nets.js'
+
+testNets('tensorflow', { ...needsNative, ownGradients: false })
+
+test('setting the native engine up a second time does nothing', needsNative, async () => {
+  assert.ok(nativeAddon(), 'it has not been set up')
+  const said: string[] = []
+  assert.equal(await setupNative(line => said.push(line)), 'ready')
+  assert.deepEqual(said, [])
+})

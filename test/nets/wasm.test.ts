@@ -1,0 +1,3 @@
+import { testNets } from '../support/nets.js'
+
+testNets('wasm', { skip: false, ownGradients: true })
