@@ -1,8 +1,8 @@
-import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { tmpdir, totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
+import { execute } from '../nets/execute.js'
 
 /** One thing that works on this machine, or does not. */
 export interface Check {
@@ -19,16 +19,16 @@ const OLDEST_NODE = [20, 19]
 
 /** Looks at everything uprez can use. Each look really runs the thing; none needs the network. */
 export async function runChecks(): Promise<Check[]> {
-  return [
+  return Promise.all([
     node(),
-    await machine(),
-    await serving(),
+    machine(),
+    serving(),
     page(),
-    await trainingEngine('wasm'),
-    await trainingEngine('tensorflow'),
+    trainingEngine('wasm'),
+    trainingEngine('tensorflow'),
     { name: 'training on WebGPU', state: 'missing', detail: 'not part of this version' },
     { name: 'upscaling on CUDA', state: 'missing', detail: 'not part of this version; pictures are upscaled on the CPU' },
-  ]
+  ] satisfies (Check | Promise<Check>)[])
 }
 
 function node(): Check {
@@ -65,8 +65,11 @@ async function serving(): Promise<Check> {
       import('sharp'),
     ])
     const models = await listModels()
-    if (models.length === 0) return { name, state: 'broken', detail: 'no model was found', fix: 'put one into ./models, or name its folder in UPREZ_MODELS' }
-    const bytes = await sharp({ create: { width: 32, height: 24, channels: 3, background: '#4080c0' } }).png().toBuffer()
+    if (models.length === 0)
+      return { name, state: 'broken', detail: 'no model was found', fix: 'put one into ./models, or name its folder in UPREZ_MODELS' }
+    const bytes = await sharp({ create: { width: 32, height: 24, channels: 3, background: '#4080c0' } })
+      .png()
+      .toBuffer()
     const engine = await startEngine()
     try {
       const lines = []
@@ -94,7 +97,7 @@ function page(): Check {
 async function trainingEngine(engine: 'wasm' | 'tensorflow'): Promise<Check> {
   const name = engine === 'wasm' ? 'training on wasm' : 'training on native TensorFlow'
   const probe = fileURLToPath(new URL('../nets/probe.js', import.meta.url))
-  const { code, output } = await run(process.execPath, [probe, engine])
+  const { code, output } = await execute(process.execPath, [probe, engine])
   if (code === 0) return { name, state: 'works', detail: 'one convolution came out right' }
   const fix = engine === 'wasm' ? 'npm ci' : await nativeFix()
   return { name, state: 'missing', detail: reason(output) ?? `the probe ended with ${code}`, fix }
@@ -107,7 +110,7 @@ async function nativeFix(): Promise<string> {
     ['g++', 'g++'],
   ] as const
   const missing = []
-  for (const [tool, apt] of wanted) if ((await run(tool, ['--version'])).code !== 0) missing.push(apt)
+  for (const [tool, apt] of wanted) if ((await execute(tool, ['--version'])).code !== 0) missing.push(apt)
   const first = missing.length > 0 ? `apt install ${missing.join(' ')}, then ` : ''
   return `${first}npm run setup -- tensorflow (270 MB; about ten times as fast as wasm)`
 }
@@ -118,15 +121,4 @@ function reason(output: string): string | undefined {
 
 function firstLine(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).split('\n')[0]!
-}
-
-function run(command: string, args: string[]): Promise<{ code: number | string; output: string }> {
-  return new Promise(resolve => {
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
-    let output = ''
-    child.stdout.on('data', chunk => (output += chunk))
-    child.stderr.on('data', chunk => (output += chunk))
-    child.on('error', error => resolve({ code: 127, output: error.message }))
-    child.on('close', (code, signal) => resolve({ code: code ?? signal ?? 1, output }))
-  })
 }

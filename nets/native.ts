@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
@@ -6,6 +5,7 @@ import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { UprezError } from '../errors.js'
+import { execute } from './execute.js'
 
 /**
  * The native TensorFlow engine: a current TensorFlow's shared libraries (from its Python wheel; no Python
@@ -128,17 +128,6 @@ async function compile(folder: string, home: string): Promise<void> {
 
 async function succeeds(command: string, args: string[]): Promise<boolean> {
   return (await execute(command, args)).code === 0
-}
-
-function execute(command: string, args: string[]): Promise<{ code: number; output: string }> {
-  return new Promise(resolve => {
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
-    let output = ''
-    child.stdout.on('data', chunk => (output += chunk))
-    child.stderr.on('data', chunk => (output += chunk))
-    child.on('error', error => resolve({ code: 127, output: error.message }))
-    child.on('close', (code, signal) => resolve({ code: code ?? 1, output: signal ? `${output}\nended by ${signal}` : output }))
-  })
 }
 
 function unavailable(message: string): UprezError {
