@@ -4,12 +4,10 @@ import type { UpscaleCard } from '../models/card.js'
 /**
  * How a picture is cut for the model.
  *
- *     one axis, three tiles, h = halo          windows have one length w; neighbours overlap by 2h
- *
- *     0                                    L
- *     ├────────core 0────────┤─h─┤                    window 0  starts at 0: the picture's own edge
- *                        ├─h─┤──core 1──┤─h─┤         window 1  starts at 1·(w − 2h)
- *                    ├─ ≥ h ─────┤──core 2──┤         window 2  shifted inwards to L − w
+ *     ├─────────────────── the picture ───────────────────┤  one axis, three tiles of length w, h = halo
+ *     ├───── core 0 ──────┼─h─┤                              window 0 starts at 0: the picture's own edge
+ *                     ├─h─┼─── core 1 ────┼─h─┤              window 1 starts at w − 2h
+ *                                 ├─ ≥ h ─┼─── core 2 ────┤  window 2 is shifted inwards to end with the picture
  *
  * Windows never leave the picture, so a border tile sees the zero padding that a run of the whole picture sees.
  * Cores partition the picture: every pixel is kept from exactly one tile, at least h away from any cut.

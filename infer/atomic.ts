@@ -1,0 +1,77 @@
+import { constants } from 'node:fs'
+import { access, open, rename, rm } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { UprezError } from '../errors.js'
+
+/**
+ * Writes a file so that at no moment anything half-written stands at its name: a temporary file in the
+ * same folder, flushed to the disk, then renamed over the name.
+ * @param mark makes the temporary name unlike that of any other writer; `temporaryPath` gives it to who has to sweep up
+ * @throws UprezError `not-writable`, `no-space`
+ */
+export async function writeAtomic(path: string, bytes: Uint8Array, mark: string): Promise<void> {
+  const temporary = temporaryPath(path, mark)
+  try {
+    const file = await open(temporary, 'w', 0o666)
+    try {
+      await file.writeFile(bytes)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(temporary, path)
+    await syncFolder(dirname(path))
+  } catch (cause) {
+    await rm(temporary, { force: true }).catch(() => {})
+    throw writeError(path, cause)
+  }
+}
+
+/**
+ * Makes sure before any work that a file can be made in the folder of `path`.
+ * @throws UprezError `not-writable`
+ */
+export async function checkWritable(path: string): Promise<void> {
+  await access(dirname(path), constants.W_OK | constants.X_OK).catch(cause => {
+    throw writeError(path, cause)
+  })
+}
+
+/** Where `writeAtomic` writes before it renames. Dotted, so that no folder walk takes it for a picture. */
+export function temporaryPath(path: string, mark: string): string {
+  // A name may have 255 bytes: the tail of a long one is dropped, the mark keeps it apart from others.
+  return join(dirname(path), `.${basename(path).slice(0, 40)}.${mark}.uprez-tmp`)
+}
+
+/** Without this a power cut could undo the rename. Windows cannot open a folder, and needs no such thing. */
+async function syncFolder(folder: string): Promise<void> {
+  if (process.platform === 'win32') return
+  const handle = await open(folder, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+const REASONS: Record<string, string> = {
+  EACCES: 'no permission',
+  EPERM: 'no permission',
+  EROFS: 'read-only file system',
+  ENOENT: 'the folder does not exist',
+  ENOTDIR: 'a part of the path is not a folder',
+  EISDIR: 'a folder has this name',
+}
+
+function writeError(path: string, cause: unknown): UprezError {
+  const code = (cause as NodeJS.ErrnoException).code ?? ''
+  if (code === 'ENOSPC' || code === 'EDQUOT')
+    return new UprezError('no-space', `${path}: no space left`, { param: 'output', got: path, cause })
+  const reason = REASONS[code] ?? (cause as Error).message
+  return new UprezError('not-writable', `${path}: cannot be written: ${reason}`, {
+    param: 'output',
+    expected: 'a writable path',
+    got: path,
+    cause,
+  })
+}

@@ -1,0 +1,116 @@
+import { resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { UprezError } from '../errors.js'
+import type { UpscaleCard } from '../models/card.js'
+import { findModel } from '../models/catalog.js'
+import type { Progress } from '../runtime/infer.js'
+import type { Job, OutputFormat } from './engine.js'
+import { startEngine } from './engine.js'
+import { checkUpscaleOptions, checkUpscalerOptions } from './options.js'
+
+/** The package's main export: super-resolution from a Node program. */
+
+export type { ErrorCode } from '../errors.js'
+export { UprezError } from '../errors.js'
+export type { UpscaleCard } from '../models/card.js'
+export type { Progress } from '../runtime/infer.js'
+export type { OutputFormat } from './engine.js'
+
+export interface UpscalerOptions {
+  /** Name of a model, or the path of its folder. Default `fast-x4`. */
+  model?: string | undefined
+  /** A folder of models to look in first; then UPREZ_MODELS, ./models and the package's own. */
+  modelPath?: string | undefined
+  /** Compute threads; default UPREZ_THREADS, else the CPUs this process may use. */
+  threads?: number | undefined
+  /** A picture of which nothing is heard for so long is begun anew, once. Default UPREZ_DEADLINE_MS, else 120 000; 0 = never. */
+  deadlineMs?: number | undefined
+  /** The only one there is yet. */
+  provider?: 'cpu' | undefined
+  /** Default UPREZ_MAX_INPUT_PIXELS, else 100 million. */
+  maxInputPixels?: number | undefined
+  /** Default UPREZ_MAX_OUTPUT_PIXELS, else 250 million. */
+  maxOutputPixels?: number | undefined
+}
+
+export interface UpscaleOptions {
+  /** Enlargement along a side, any number above 0; default the model's own. Excludes width and height. */
+  scale?: number | undefined
+  /** Size of the result in pixels; one of the two keeps the proportions. */
+  width?: number | undefined
+  height?: number | undefined
+  /** Default `auto`: JPEG for JPEG, WebP for WebP, PNG for all others. */
+  format?: OutputFormat | 'auto' | undefined
+  /** 1..100 for JPEG, WebP (both 95) and AVIF (80). */
+  quality?: number | undefined
+  /** Side of a tile in input pixels; default 0: chosen by us. */
+  tile?: number | undefined
+  /** A file to write the result to (at once whole, or not at all) instead of returning its bytes. */
+  output?: string | undefined
+  onProgress?: ((progress: Progress) => void) | undefined
+  signal?: AbortSignal | undefined
+}
+
+export interface Upscaled {
+  /** The encoded picture; empty where `output` was given. */
+  data: Uint8Array
+  format: OutputFormat
+  width: number
+  height: number
+  input: { format: string; width: number; height: number }
+  model: string
+  /** The ONNX Runtime provider that really ran. */
+  provider: string
+  milliseconds: number
+}
+
+export interface Upscaler {
+  readonly card: UpscaleCard
+  /**
+   * Enlarges a picture: the bytes of a PNG, JPEG, WebP, AVIF or TIFF file, or its path. Calls may overlap.
+   * @throws UprezError; `code` says which: see errors.ts. `aborted` after the signal
+   */
+  upscale(image: Uint8Array | ArrayBuffer | string | URL, options?: UpscaleOptions): Promise<Upscaled>
+  /** Ends the engine's process; running calls reject with `aborted`. */
+  close(): Promise<void>
+}
+
+/**
+ * Starts an upscaler: one engine process, kept until `close`. It does not keep the program alive while nothing runs.
+ * @throws UprezError `unknown-model`, `invalid-card`, `unknown-option`, `invalid-option`, `engine-crashed`
+ */
+export async function createUpscaler(options: UpscalerOptions = {}): Promise<Upscaler> {
+  const { model: name = 'fast-x4', modelPath, threads, deadlineMs, maxInputPixels, maxOutputPixels } = checkUpscalerOptions(options)
+  const { card, folder } = await findModel(name, { modelPath })
+  const limits = defined({ maxInputPixels, maxOutputPixels })
+  const engine = await startEngine(defined({ threads, deadlineMs, limits }))
+
+  return {
+    card,
+    upscale: async (image, options = {}) => {
+      const { onProgress, signal, output, format = 'auto', tile = 0, ...sizes } = checkUpscaleOptions(options)
+      const asked = defined({ ...sizes, output: output === undefined ? undefined : resolve(output) })
+      const job: Job = { input: source(image), model: folder, format, tile, ...asked }
+      const { bytes, ...result } = await engine.upscale(job, defined({ onProgress, signal }))
+      return { data: bytes ?? new Uint8Array(), ...result }
+    },
+    close: () => engine.close(),
+  }
+}
+
+function source(image: unknown): Job['input'] {
+  if (image instanceof Uint8Array) return { bytes: image }
+  if (image instanceof ArrayBuffer) return { bytes: new Uint8Array(image) }
+  if (image instanceof URL && image.protocol === 'file:') return { path: fileURLToPath(image) }
+  if (typeof image === 'string' && image !== '') return { path: resolve(image) }
+  const expected = 'the bytes or the path of a picture'
+  const got = image instanceof URL ? `an address (${image.protocol})` : typeof image
+  throw new UprezError('missing-image', `Expected ${expected} but received ${got}`, { param: 'image', expected, got })
+}
+
+type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> }
+
+/** Without the fields that are undefined. */
+function defined<T extends object>(fields: T): Defined<T> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Defined<T>
+}

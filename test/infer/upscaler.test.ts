@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { pathToFileURL } from 'node:url'
+import type { UpscaleOptions, Upscaler, UpscalerOptions } from '../../infer/upscaler.js'
+import { createUpscaler } from '../../infer/upscaler.js'
+import { drawPhoto } from '../support/draw.js'
+import { writeModel } from '../support/model.js'
+import { raw } from './pictures.js'
+
+describe('createUpscaler', () => {
+  let folder: string
+  let up: Upscaler
+  let picture: Buffer
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'uprez-upscaler-'))
+    await writeModel(folder, { id: 'mine', scale: 3 })
+    picture = await raw(drawPhoto(12, 10)).png().toBuffer()
+    await writeFile(join(folder, 'in.png'), picture)
+    up = await createUpscaler({ model: 'mine', modelPath: folder, threads: 1 })
+  })
+  after(async () => {
+    await up.close()
+    await rm(folder, { recursive: true })
+  })
+
+  it('takes bytes, an ArrayBuffer, a path or a file address', async () => {
+    const path = join(folder, 'in.png')
+    const { data } = await up.upscale(picture)
+    for (const input of [new Uint8Array(picture), new Uint8Array(picture).buffer, path, pathToFileURL(path)]) {
+      const result = await up.upscale(input)
+      assert.deepEqual(result.data, data)
+      assert.deepEqual([result.width, result.height, result.format, result.model, result.provider], [36, 30, 'png', 'mine', 'cpu'])
+    }
+    assert.equal(up.card.scale, 3)
+  })
+
+  it('obeys its options', async () => {
+    const seen: number[] = []
+    const result = await up.upscale(picture, { scale: 2, format: 'jpg', quality: 50, onProgress: ({ done }) => seen.push(done) })
+    assert.deepEqual([result.width, result.height, result.format], [24, 20, 'jpg'])
+    assert.deepEqual(seen, [0, 1])
+    const output = join(folder, 'out.png')
+    const written = await up.upscale(picture, { output })
+    assert.equal(written.data.length, 0)
+    assert.deepEqual(new Uint8Array(await readFile(output)), new Uint8Array((await up.upscale(picture)).data))
+  })
+
+  it('refuses unknown options with the nearest name', async () => {
+    await assert.rejects(up.upscale(picture, { sacle: 2 } as UpscaleOptions), {
+      code: 'unknown-option',
+      param: 'sacle',
+      message: /Did you mean scale\?/,
+    })
+    await assert.rejects(createUpscaler({ modle: 'x' } as UpscalerOptions), { code: 'unknown-option', message: /Did you mean model\?/ })
+  })
+
+  it('refuses wrong values, saying which and what would be right', async () => {
+    for (const [options, param] of [
+      [{ scale: 0 }, 'scale'],
+      [{ scale: '2' }, 'scale'],
+      [{ format: 'gif' }, 'format'],
+      [{ quality: 101 }, 'quality'],
+      [{ width: 1.5 }, 'width'],
+      [{ tile: -1 }, 'tile'],
+      [{ scale: 2, width: 5 }, 'scale'],
+      [{ onProgress: 'yes' }, 'onProgress'],
+    ] as const) {
+      await assert.rejects(up.upscale(picture, options as UpscaleOptions), { code: 'invalid-option', param })
+    }
+    await assert.rejects(createUpscaler({ provider: 'cuda' } as unknown as UpscalerOptions), { code: 'invalid-option', param: 'provider' })
+    await assert.rejects(up.upscale(undefined as unknown as string), { code: 'missing-image' })
+    await assert.rejects(up.upscale(new URL('http://localhost/a.png')), { code: 'missing-image' })
+  })
+
+  it('rejects with aborted', async () => {
+    await assert.rejects(up.upscale(picture, { signal: AbortSignal.abort() }), { code: 'aborted' })
+    const other = await createUpscaler({ model: 'mine', modelPath: folder, threads: 1 })
+    const running = assert.rejects(other.upscale(picture), { code: 'aborted' })
+    await other.close()
+    await running
+  })
+
+  it('says which model is nearest to one that is not there', async () => {
+    await assert.rejects(createUpscaler({ model: 'mien', modelPath: folder }), {
+      code: 'unknown-model',
+      param: 'model',
+      got: 'mien',
+      message: /Did you mean mine\?/,
+    })
+  })
+})
