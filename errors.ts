@@ -24,13 +24,13 @@ export const ERROR_TABLE = {
   'parity-failed': { status: 500, title: 'The exported file does not compute what the trained network computes' },
   'unsupported-layer': { status: 500, title: 'The network cannot be exported' },
   // running
-  'busy': { status: 503, title: 'The server is at capacity' },
-  'timeout': { status: 504, title: 'The work took too long' },
-  'aborted': { status: 499, title: 'The work was cancelled' },
+  busy: { status: 503, title: 'The server is at capacity' },
+  timeout: { status: 504, title: 'The work took too long' },
+  aborted: { status: 499, title: 'The work was cancelled' },
   'engine-crashed': { status: 500, title: 'The inference engine stopped unexpectedly' },
   'provider-unavailable': { status: 500, title: 'The execution provider is not available' },
   'engine-unavailable': { status: 500, title: 'The training engine is not available' },
-  'internal': { status: 500, title: 'Internal error' },
+  internal: { status: 500, title: 'Internal error' },
   'not-found': { status: 404, title: 'Not found' },
   'bad-request': { status: 400, title: 'The request could not be understood' },
   'request-timeout': { status: 408, title: 'The request took too long to arrive' },
@@ -46,7 +46,7 @@ export const ERROR_TABLE = {
   'output-exists': { status: 409, title: 'The output already exists' },
   'not-a-run': { status: 400, title: 'Not a training run folder' },
   'run-mismatch': { status: 409, title: 'The run folder was made with other options' },
-  'diverged': { status: 500, title: 'Training diverged' },
+  diverged: { status: 500, title: 'Training diverged' },
 } as const
 
 export type ErrorCode = keyof typeof ERROR_TABLE

@@ -120,5 +120,7 @@ export function parseCard(value: unknown, where: string): Card {
 
 /** The file a runtime should load: the uint8 NHWC variant where there is one (a quarter of the bytes to copy), else the canonical file. */
 export function servingFile(card: UpscaleCard): GraphFile {
-  return Object.values(card.variants).find(v => v.input.type === 'uint8' && v.input.layout === 'NHWC' && v.output.type === 'uint8') ?? card.model
+  return (
+    Object.values(card.variants).find(v => v.input.type === 'uint8' && v.input.layout === 'NHWC' && v.output.type === 'uint8') ?? card.model
+  )
 }

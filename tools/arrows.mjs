@@ -5,7 +5,24 @@ import { fileURLToPath } from 'node:url'
 import { parseSync } from 'vite'
 
 const COMMANDS = ['batch', 'serve', 'train', 'export', 'eval', 'doctor', 'nets']
-const EVERYTHING = ['models', 'image', 'runtime', 'infer', 'web', 'serve', 'batch', 'web-demo', 'nets', 'train', 'export', 'eval', 'doctor', 'bin', 'bench', 'test']
+const EVERYTHING = [
+  'models',
+  'image',
+  'runtime',
+  'infer',
+  'web',
+  'serve',
+  'batch',
+  'web-demo',
+  'nets',
+  'train',
+  'export',
+  'eval',
+  'doctor',
+  'bin',
+  'bench',
+  'test',
+]
 const ARROWS = {
   models: [],
   image: [],
@@ -45,7 +62,7 @@ function sourceFiles() {
   )
 }
 
-/** Every module that a file names: `{ line, target, kind }`, target a file below the root or a package's name. */
+/** Every module that a file names: `{ line, target, local, kind }`, target a file below the root (local) or a package. */
 function importsOf(file) {
   const text = readFileSync(join(root, file), 'utf8')
   const { program, errors } = parseSync(file, text)
@@ -54,7 +71,12 @@ function importsOf(file) {
   visit(program, node => {
     const [source, kind] = reference(node) ?? []
     if (typeof source?.value !== 'string') return
-    found.push({ line: text.slice(0, node.start).split('\n').length, target: target(file, source.value), kind })
+    found.push({
+      line: text.slice(0, node.start).split('\n').length,
+      target: target(file, source.value),
+      local: source.value.startsWith('.'),
+      kind,
+    })
   })
   return found
 }
@@ -101,14 +123,15 @@ function wrongArrows(file) {
   const room = file.split('/')[0]
   const allowed = ARROWS[room]
   if (allowed === undefined) return [`${file}: ${room}/ has no arrows; give it some in tools/arrows.mjs`]
-  return files.get(file).flatMap(({ line, target }) => {
-    if (isPackage(target) || target === 'errors.ts') return []
+  return files.get(file).flatMap(({ line, target, local }) => {
+    if (!local || target === 'errors.ts') return []
     const other = target.split('/')[0]
-    if (other === room || (allowed.includes(other) && target.includes('/'))) {
-      const commandOnly = room === 'bin' && other !== 'bin' && !target.endsWith('/command.ts')
-      return commandOnly ? [`${file}:${line}: bin joins commands only, not ${target}`] : []
-    }
-    return [`${file}:${line}: ${room}/ may not know ${target} (it may know ${allowed.map(name => `${name}/`).join(', ') || 'nobody'})`]
+    if (other === room) return []
+    if (room === 'bin' && allowed.includes(other) && target !== `${other}/command.ts`)
+      return [`${file}:${line}: bin/ joins commands, it may not know ${target}`]
+    return allowed.includes(other)
+      ? []
+      : [`${file}:${line}: ${room}/ may not know ${target} (it may know ${allowed.map(name => `${name}/`).join(', ') || 'nobody'})`]
   })
 }
 
@@ -127,8 +150,4 @@ function tensorflowChains(file) {
     }
   }
   return []
-}
-
-function isPackage(target) {
-  return !files.has(target) && !target.includes('../') && (target.startsWith('node:') || target.startsWith('@') || existsSync(join(root, 'node_modules', target)) || !existsSync(join(root, target.split('/')[0])))
 }

@@ -6,7 +6,13 @@ import { after } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import sharp from 'sharp'
 import type { Image } from '../../image/image.js'
+import type { Tf } from '../../nets/engine.js'
+import type { Config } from '../../train/config.js'
+import { openImages } from '../../train/images.js'
+import { train } from '../../train/loop.js'
 import type { Report } from '../../train/progress-line.js'
+import { pixelRecipe, type Recipe } from '../../train/recipe.js'
+import { saveConfig } from '../../train/run-folder.js'
 import { drawPhoto } from './draw.js'
 
 /** A folder that goes when the test file is done. */
@@ -70,4 +76,33 @@ export function uprez(args: string[], watch?: (stderr: string, send: (signal: No
     child.on('error', reject)
     child.on('close', (code, signal) => resolve({ ...ended, code, signal }))
   })
+}
+
+export interface Leg {
+  folder: string
+  config: Config
+  resume?: boolean
+  /** Steps after which it is interrupted. */
+  stopAfter?: number
+  /** Changes the recipe before it is used. */
+  alter?: (recipe: Recipe) => Recipe
+}
+
+/** Trains in this process, with a network of its own; what the `train` command does, without the command. */
+export async function trainLeg(tf: Tf, { folder, config, resume = false, stopAfter, alter = recipe => recipe }: Leg) {
+  const report = recordingReport()
+  const stop = new AbortController()
+  const images = await openImages(config, report)
+  await mkdir(folder, { recursive: true })
+  await saveConfig(folder, config)
+  const recipe = alter(pixelRecipe(tf, config))
+  const watched: Report = {
+    ...report,
+    step(status) {
+      report.step(status)
+      if (status.step === stopAfter) stop.abort()
+    },
+  }
+  const steps = await train({ tf, config, recipe, images, folder, resume, report: watched, signal: stop.signal })
+  return { steps, recipe, images, ...report }
 }

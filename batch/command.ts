@@ -1,0 +1,102 @@
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { UprezError } from '../errors.js'
+import type { Options } from './options.js'
+
+/** `uprez upscale`, the default command: a picture or folders of them. */
+export function addUpscaleCommand(program: Command): void {
+  program
+    .command('upscale', { isDefault: true })
+    .description('upscale a picture, or folders of them')
+    .option('-i, --input <paths...>', 'files, folders or globs in quotes (required)')
+    .option('-o, --output <path>', 'a folder, or a file where it ends as pictures do (required)')
+    .option('-n, --model-name <id>', 'the model (default: fast-x4)')
+    .option('-m, --model-path <folder>', 'a model folder, or a folder of them, looked at first')
+    .option('-s, --outscale <factor>', "enlargement along one side (default: the model's own)", numberIn(0.01, 64))
+    .option('-t, --tile <pixels>', 'side of a tile in input pixels, 0 = chosen for you', wholeIn(0, 65536), 0)
+    .option('-g, --gpu-id <id>', '-1 = CPU', wholeIn(-1, 255))
+    .addOption(
+      new Option('-f, --format <format>', 'of the results; auto: JPEG → JPEG, WebP → WebP, else PNG')
+        .choices(['auto', 'png', 'jpg', 'webp', 'avif'])
+        .default('auto'),
+    )
+    .option('-q, --quality <1..100>', 'of JPEG and WebP (default 95) and AVIF (default 80)', wholeIn(1, 100))
+    .option('-r, --recursive', 'go into folders; the output mirrors the tree')
+    .option('-j, --jobs <count>', 'pictures in flight (default: CPUs + 2)', wholeIn(1, 256))
+    .option('--suffix <text>', "appended to the results' names, before the extension", plainSuffix)
+    .addOption(
+      new Option('--if-exists <what>', 'skip: redo only what is not done').choices(['skip', 'overwrite', 'rename', 'fail']).default('skip'),
+    )
+    .option('--resume', 'same as --if-exists skip')
+    .option('--dry-run', 'print what would be done, write nothing')
+    .option('--json', 'print a JSON report on stdout')
+    .action(async (flags: Flags) => {
+      const options = toOptions(flags)
+      const { upscale } = await import('./upscale.js')
+      process.exitCode = await upscale(options)
+    })
+}
+
+/** What commander hands over. */
+interface Flags {
+  input?: string[]
+  output?: string
+  modelName?: string
+  modelPath?: string
+  outscale?: number
+  tile: number
+  gpuId?: number
+  format: Options['format']
+  quality?: number
+  recursive?: true
+  jobs?: number
+  suffix?: string
+  ifExists: Options['ifExists']
+  resume?: true
+  dryRun?: true
+  json?: true
+}
+
+function toOptions(flags: Flags): Options {
+  const { input, output, tile, format, quality, jobs } = flags
+  if (input === undefined) throw missing('-i, --input', 'files, folders or globs')
+  if (output === undefined) throw missing('-o, --output', 'a folder or a file name')
+  return {
+    ...{ input, output, tile, format, quality, jobs },
+    model: flags.modelName,
+    modelPath: flags.modelPath,
+    scale: flags.outscale,
+    gpu: flags.gpuId ?? -1,
+    suffix: flags.suffix ?? '',
+    recursive: flags.recursive ?? false,
+    ifExists: flags.resume ? 'skip' : flags.ifExists,
+    dryRun: flags.dryRun ?? false,
+    json: flags.json ?? false,
+  }
+}
+
+/** Commander would name a missing option before it names a misspelt one, which often is the same. */
+function missing(option: string, expected: string): UprezError {
+  return new UprezError('invalid-option', `${option}: expected ${expected} but it is missing`, { param: option, expected })
+}
+
+function numberIn(low: number, high: number): (text: string) => number {
+  return text => {
+    const value = Number(text)
+    if (text.trim() !== '' && value >= low && value <= high) return value
+    throw new InvalidArgumentError(`Expected a number from ${low} to ${high}.`)
+  }
+}
+
+function wholeIn(low: number, high: number): (text: string) => number {
+  const number = numberIn(low, high)
+  return text => {
+    const value = number(text)
+    if (Number.isInteger(value)) return value
+    throw new InvalidArgumentError(`Expected a whole number from ${low} to ${high}.`)
+  }
+}
+
+function plainSuffix(text: string): string {
+  if (/[/\\\0]/.test(text)) throw new InvalidArgumentError('Expected text without a slash.')
+  return text
+}

@@ -1,0 +1,73 @@
+import type { Engine, Job, OutputFormat } from '../infer/engine.js'
+import { sharp } from '../infer/sharp.js'
+import type { UpscaleCard } from '../models/card.js'
+import type { Task } from './plan.js'
+
+export interface Estimate {
+  pictures: number
+  inputPixels: number
+  outputPixels: number
+  /** Expected size of the results on disk. */
+  bytes: number
+  seconds: number
+  /** The time was measured with this model on this machine, not derived from the model's size. */
+  measured: boolean
+}
+
+/** What to expect of a format, for enlarged photographs: bytes on disk and a core's seconds of encoding per output pixel. */
+const FORMATS: Record<OutputFormat, { bytes: number; seconds: number }> = {
+  png: { bytes: 2.1, seconds: 3e-8 },
+  jpg: { bytes: 0.6, seconds: 2e-8 },
+  webp: { bytes: 0.4, seconds: 1e-7 },
+  avif: { bytes: 0.25, seconds: 3e-6 },
+}
+
+/** What a guess assumes of one core, and of opening, flushing and renaming a picture's files; many machines do better. */
+const ASSUMED = { flops: 40e9, secondsPerPicture: 0.01 }
+
+/** Work that is guessed to take longer is measured: so long that the measuring does not count. */
+const GUESSED_SECONDS = 20
+
+/** Side of the pictures that a calibration upscales. */
+const SAMPLE_SIDE = 128
+
+/** Size and time of the tasks. Long work is timed by upscaling a few drawn pictures; short work is guessed from the card. */
+export async function estimateWork(
+  tasks: readonly Task[],
+  { engine, card, job, cpus }: { engine: () => Promise<Engine>; card: UpscaleCard; job: Omit<Job, 'input' | 'format'>; cpus: number },
+): Promise<Estimate> {
+  const inputPixels = sum(tasks, ({ entry }) => entry.header.width * entry.header.height)
+  const outputPixels = sum(tasks, outputPixelsOf)
+  const bytes = Math.ceil(sum(tasks, task => outputPixelsOf(task) * formatOf(task).bytes))
+  const encoding = sum(tasks, task => outputPixelsOf(task) * formatOf(task).seconds)
+  const files = (tasks.length * ASSUMED.secondsPerPicture) / cpus
+  const guess = files + ((inputPixels * card.flopsPerPixel) / ASSUMED.flops + encoding) / cpus
+  const measured = guess > GUESSED_SECONDS
+  const sampleJob = { ...job, format: tasks[0]!.entry.recipe.format }
+  const seconds = measured ? files + inputPixels * (await calibrate(await engine(), sampleJob, 2 * cpus)) : guess
+  return { pictures: tasks.length, inputPixels, outputPixels, bytes, seconds, measured }
+}
+
+function outputPixelsOf({ entry: { header, recipe } }: Task): number {
+  return header.width * header.height * recipe.scale ** 2
+}
+
+function formatOf({ entry: { recipe } }: Task) {
+  return FORMATS[recipe.format]
+}
+
+/** Seconds per input pixel with so many pictures in flight, coding included. The first round only warms up. */
+async function calibrate(engine: Engine, job: Omit<Job, 'input'>, pictures: number): Promise<number> {
+  const noise = { type: 'gaussian', mean: 128, sigma: 30 } as const
+  const create = { width: SAMPLE_SIDE, height: SAMPLE_SIDE, channels: 3, background: '#808080', noise } as const
+  const bytes = await sharp({ create }).png().toBuffer()
+  const round = () => Promise.all(Array.from({ length: pictures }, () => engine.upscale({ ...job, input: { bytes } })))
+  await round()
+  const start = performance.now()
+  await round()
+  return (performance.now() - start) / 1000 / (pictures * SAMPLE_SIDE ** 2)
+}
+
+function sum<T>(items: readonly T[], value: (item: T) => number): number {
+  return items.reduce((total, item) => total + value(item), 0)
+}

@@ -1,0 +1,123 @@
+import type { FileHandle } from 'node:fs/promises'
+import { mkdir, open } from 'node:fs/promises'
+import { join } from 'node:path'
+import { UprezError } from '../errors.js'
+import type { OutputFormat } from '../infer/engine.js'
+import type { InputFormat } from '../infer/sniff.js'
+
+/** Name of the file in the output folder that remembers what was made, one JSON object a line. */
+export const MANIFEST = '.uprez.jsonl'
+
+/** What the pixels of an output depend on, besides its input. */
+export interface Recipe {
+  model: string
+  /** Sum of the model's canonical file. */
+  sha256: string
+  /** Output pixels per input pixel along one side. */
+  scale: number
+  format: OutputFormat
+  quality: number | null
+}
+
+/** One finished picture. Places are relative, so that both folders may move. */
+export interface Entry {
+  output: string
+  input: string
+  size: number
+  mtimeMs: number
+  header: Header
+  recipe: Recipe
+}
+
+/** What the plan must know of a picture without decoding it. */
+export interface Header {
+  format: InputFormat
+  width: number
+  height: number
+}
+
+export interface Manifest {
+  /** The last entry written for an output's place. */
+  byOutput: Map<string, Entry>
+  /** The last entry written for an input's place: saves opening the file again. */
+  byInput: Map<string, Entry>
+}
+
+/**
+ * Reads a folder's manifest; a missing one is empty, and a line that a killed run left torn counts for nothing.
+ * @throws UprezError `not-writable` where it is there and cannot be read
+ */
+export async function readManifest(folder: string): Promise<Manifest> {
+  const manifest: Manifest = { byOutput: new Map(), byInput: new Map() }
+  try {
+    const file = await open(join(folder, MANIFEST))
+    for await (const line of file.readLines()) {
+      const entry = parseEntry(line)
+      if (entry === undefined) continue
+      manifest.byOutput.set(entry.output, entry)
+      manifest.byInput.set(entry.input, entry)
+    }
+  } catch (cause) {
+    if (!['ENOENT', 'ENOTDIR'].includes((cause as NodeJS.ErrnoException).code ?? '')) throw unusable(folder, cause)
+  }
+  return manifest
+}
+
+/** Whether an entry was made from this very file (as far as size and time can tell). */
+export function sameInput(entry: Entry, input: { place: string; size: number; mtimeMs: number }): boolean {
+  return entry.input === input.place && entry.size === input.size && entry.mtimeMs === input.mtimeMs
+}
+
+export function sameRecipe(a: Recipe, b: Recipe): boolean {
+  return a.sha256 === b.sha256 && a.scale === b.scale && a.format === b.format && a.quality === b.quality
+}
+
+export interface ManifestWriter {
+  append(entry: Entry): Promise<void>
+  close(): Promise<void>
+}
+
+/**
+ * Opens a folder's manifest for appending, and makes the folder where it is missing.
+ * @throws UprezError `not-writable`
+ */
+export async function openManifest(folder: string): Promise<ManifestWriter> {
+  const file = await openToAppend(folder).catch(cause => {
+    throw unusable(folder, cause)
+  })
+  return {
+    // One write of one line: O_APPEND keeps the lines of two runs apart.
+    append: async entry => void (await file.write(`${JSON.stringify(entry)}\n`)),
+    close: () => file.close(),
+  }
+}
+
+async function openToAppend(folder: string): Promise<FileHandle> {
+  await mkdir(folder, { recursive: true })
+  const file = await open(join(folder, MANIFEST), 'a+')
+  await endTornLine(file)
+  return file
+}
+
+async function endTornLine(file: FileHandle): Promise<void> {
+  const { size } = await file.stat()
+  if (size === 0) return
+  const last = Buffer.alloc(1)
+  await file.read(last, 0, 1, size - 1)
+  if (last.toString() !== '\n') await file.write('\n')
+}
+
+function parseEntry(line: string): Entry | undefined {
+  try {
+    const value = JSON.parse(line) as Partial<Entry>
+    const complete = typeof value.output === 'string' && typeof value.input === 'string' && value.header && value.recipe
+    return complete ? (value as Entry) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function unusable(folder: string, cause: unknown): UprezError {
+  const file = join(folder, MANIFEST)
+  return new UprezError('not-writable', `${file} cannot be used: ${(cause as Error).message}`, { param: 'output', got: file, cause })
+}

@@ -1,0 +1,81 @@
+import { realpath, stat } from 'node:fs/promises'
+import { basename, dirname, extname, join, resolve, sep } from 'node:path'
+import { UprezError } from '../errors.js'
+import type { OutputFormat } from '../infer/engine.js'
+import { formatOfName } from './names.js'
+
+/** The model that is meant where none is named. */
+export const DEFAULT_MODEL = 'fast-x4'
+
+/** What to do where an output is already there. */
+export type IfExists = 'skip' | 'overwrite' | 'rename' | 'fail'
+
+/** The command's options, checked. */
+export interface Options {
+  input: string[]
+  output: string
+  model: string | undefined
+  modelPath: string | undefined
+  /** Enlargement along one side; undefined: the model's own. */
+  scale: number | undefined
+  format: OutputFormat | 'auto'
+  quality: number | undefined
+  tile: number
+  /** −1 = CPU. */
+  gpu: number
+  suffix: string
+  recursive: boolean
+  /** Pictures in flight; undefined: chosen by us. */
+  jobs: number | undefined
+  ifExists: IfExists
+  dryRun: boolean
+  json: boolean
+}
+
+/** Where the results go: a folder, and the one file in it where `-o` names a file. */
+export interface Destination {
+  folder: string
+  name: string | undefined
+  format: OutputFormat | 'auto'
+}
+
+/**
+ * What `-o` means: an existing folder, anything that ends in "/" or has no picture's extension is a folder;
+ * a picture's name is a file and settles the format.
+ * @throws UprezError `invalid-option`, `unsupported-format`
+ */
+export async function readDestination({ input, output, format }: Pick<Options, 'input' | 'output' | 'format'>): Promise<Destination> {
+  const folder = { folder: await realPlace(output), name: undefined, format }
+  if (output.endsWith('/') || output.endsWith(sep) || (await isFolder(output))) return folder
+  const named = formatOfName(output)
+  if (named === undefined) {
+    if (!UNWRITTEN.has(extname(output).toLowerCase())) return folder
+    throw new UprezError('unsupported-format', `--output: expected a name ending in .png, .jpg, .webp or .avif but received ${output}`, {
+      param: 'output',
+    })
+  }
+  if (input.length > 1 || (await isFolder(input[0]!))) {
+    throw new UprezError('invalid-option', `--output: expected a folder for several pictures but received a file name, ${output}`, {
+      param: 'output',
+    })
+  }
+  if (format !== 'auto' && format !== named) {
+    throw new UprezError('invalid-option', `--output: expected a name for --format ${format} but received ${output}`, { param: 'output' })
+  }
+  return { folder: await realPlace(dirname(output)), name: basename(output), format: named }
+}
+
+/** Picture formats that are not written here: such a name for the output is a mistake, not a folder. */
+const UNWRITTEN = new Set(['.gif', '.tif', '.tiff', '.bmp', '.heic', '.heif', '.jxl', '.jp2', '.svg', '.ico'])
+
+/** The path without links, whether or not its last parts exist: outputs are compared with inputs. */
+async function realPlace(path: string): Promise<string> {
+  const whole = resolve(path)
+  const real = await realpath(whole).catch(() => undefined)
+  if (real !== undefined) return real
+  return dirname(whole) === whole ? whole : join(await realPlace(dirname(whole)), basename(whole))
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isDirectory() ?? false
+}

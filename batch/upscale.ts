@@ -1,0 +1,145 @@
+import { access } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import { UprezError } from '../errors.js'
+import { cpusAllowed } from '../infer/cpus.js'
+import type { Engine } from '../infer/engine.js'
+import { startEngine } from '../infer/engine.js'
+import { readHeader } from '../infer/files.js'
+import { readLimits } from '../infer/limits.js'
+import type { Model } from '../models/catalog.js'
+import { findModel } from '../models/catalog.js'
+import { estimateWork } from './estimate.js'
+import { openManifest, readManifest } from './manifest.js'
+import type { Options } from './options.js'
+import { DEFAULT_MODEL, readDestination } from './options.js'
+import type { Plan } from './plan.js'
+import { makePlan } from './plan.js'
+import { showProgress } from './progress.js'
+import type { Outcome } from './report.js'
+import { failureLines, jsonReport, planLines, summaryLines, taskLines } from './report.js'
+import { runTasks } from './run.js'
+import { checkFolder, checkSpace } from './space.js'
+import { listenForStop } from './stop.js'
+import { sweepTemporaries } from './sweep.js'
+import { walk } from './walk.js'
+
+/**
+ * `uprez upscale`: walk → plan → estimate → run → report. People read stderr, programs stdout.
+ * @returns the exit code: 0; 1 where a picture failed; 130 after Ctrl-C
+ * @throws UprezError where nothing was begun, or nothing further can be done
+ */
+export async function upscale(options: Options): Promise<number> {
+  if (options.gpu !== -1) throw noGpu(options.gpu)
+  const limits = readLimits()
+  const destination = await readDestination(options)
+  const { folder } = destination
+  const model = await chooseModel(options)
+  const { card } = model
+  const recipe = { model: card.id, sha256: card.model.sha256, scale: options.scale ?? card.scale, quality: options.quality ?? null }
+  const manifest = await readManifest(folder)
+  const walked = await walk(options.input, { recursive: options.recursive, exclude: destination.name === undefined ? folder : undefined })
+  const plan = await makePlan(walked, {
+    destination,
+    manifest,
+    recipe,
+    suffix: options.suffix,
+    ifExists: options.ifExists,
+    readHeader: path => readHeader({ path }, limits),
+  })
+
+  if (plan.tasks.length === 0) {
+    say(planLines(plan, undefined, options.dryRun))
+    if (plan.done.length + plan.failures.length === 0) throw noImages(options.input)
+    return end(nothingMade(plan), options)
+  }
+  await checkFolder(folder)
+  let engine: Promise<Engine> | undefined
+  const startOnce = () => {
+    engine ??= startEngine()
+    return engine
+  }
+  try {
+    return await make(startOnce, model, plan, folder, options)
+  } finally {
+    await (await engine)?.close()
+  }
+}
+
+/** @param startOnce a dry run of little work needs no engine */
+async function make(startOnce: () => Promise<Engine>, model: Model, plan: Plan, folder: string, options: Options): Promise<number> {
+  const { scale, quality, tile } = options
+  const job = { model: model.folder, tile, ...(scale === undefined ? {} : { scale }), ...(quality === undefined ? {} : { quality }) }
+  const start = performance.now()
+  const cpus = cpusAllowed()
+  const estimate = await estimateWork(plan.tasks, { engine: startOnce, card: model.card, job, cpus })
+  say(planLines(plan, estimate, options.dryRun))
+  await checkSpace(folder, estimate.bytes)
+  if (options.dryRun) return end({ ...nothingMade(plan), estimate }, options)
+
+  const engine = await startOnce()
+  const manifest = await openManifest(folder)
+  await sweepTemporaries(new Set(plan.tasks.map(task => dirname(task.output))))
+  const watcher = showProgress(plan.tasks, process.stderr)
+  const stop = listenForStop(
+    () => watcher.say('stopping; Ctrl-C again ends at once'),
+    () => engine.pid !== undefined && process.kill(engine.pid, 'SIGKILL'),
+  )
+  // Two more than compute: one decodes and one encodes meanwhile.
+  const jobs = options.jobs ?? cpus + 2
+  const run = await runTasks(plan.tasks, { engine, manifest, job, jobs, signal: stop.signal, watcher }).finally(async () => {
+    watcher.stop()
+    stop.release()
+    await manifest.close()
+  })
+  const { made, failures, fatal } = run
+  const seconds = (performance.now() - start) / 1000
+  const code = end(
+    { plan, estimate, made, failures: [...plan.failures, ...failures], seconds, stopped: stop.exitCode !== undefined },
+    options,
+  )
+  if (fatal !== undefined) throw fatal
+  return stop.exitCode ?? code
+}
+
+/** The one asked for; with `-m` alone, the model of that folder. */
+async function chooseModel({ model, modelPath }: Options): Promise<Model> {
+  if (model === undefined && modelPath !== undefined && (await holdsCard(modelPath))) return findModel(resolve(modelPath))
+  return findModel(model ?? DEFAULT_MODEL, { modelPath })
+}
+
+async function holdsCard(folder: string): Promise<boolean> {
+  return access(join(folder, 'card.json')).then(
+    () => true,
+    () => false,
+  )
+}
+
+function nothingMade(plan: Plan): Outcome {
+  return { plan, estimate: undefined, made: [], failures: plan.failures, seconds: 0, stopped: false }
+}
+
+/** Prints the report; the exit code says whether a picture failed. */
+function end(outcome: Outcome, { dryRun, json }: Options): number {
+  if (json) console.log(jsonReport(outcome))
+  else if (dryRun) for (const line of taskLines(outcome.plan.tasks)) console.log(line)
+  say(failureLines(outcome))
+  if (!dryRun) say(summaryLines(outcome))
+  return outcome.failures.length > 0 ? 1 : 0
+}
+
+function say(lines: readonly string[]): void {
+  for (const line of lines) console.error(line)
+}
+
+function noImages(input: readonly string[]): UprezError {
+  return new UprezError('no-images', `--input: no picture in ${input.join(', ')}`, {
+    param: 'input',
+    expected: 'PNG, JPEG, WebP, AVIF or TIFF files',
+  })
+}
+
+function noGpu(id: number): UprezError {
+  return new UprezError('provider-unavailable', `--gpu-id: expected -1 (CPU; GPUs are not supported yet) but received ${id}`, {
+    param: 'gpu-id',
+  })
+}
