@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { writeAtomic } from '../atomic.js'
 import { UprezError } from '../errors.js'
-import { writeAtomic } from '../infer/atomic.js'
 import type { UpscaleCard } from '../models/card.js'
 import { parseCard } from '../models/card.js'
 import type { Model } from '../models/catalog.js'

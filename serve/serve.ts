@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { pino } from 'pino'
 import { z } from 'zod'
@@ -5,12 +6,12 @@ import { cpusAllowed } from '../infer/cpus.js'
 import { startEngine } from '../infer/engine.js'
 import { ENGINE_SETTINGS, readSetting } from '../infer/limits.js'
 import { listModels } from '../models/catalog.js'
+import { listenForStop } from '../stop.js'
 import { createApp, type ServerState } from './app.js'
 import { readServerLimits } from './limits.js'
 import { createShelf, type Shelf } from './models.js'
 import { invalidOption } from './options.js'
 import { createHttpServer, listen } from './server.js'
-import { nextSignal } from './signals.js'
 import { warmUp } from './warmup.js'
 
 export interface ServeOptions {
@@ -37,7 +38,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   const log = pino({ level: logLevel(), base: undefined, timestamp: pino.stdTimeFunctions.isoTime })
   const shelf = await fillShelf(options)
 
-  const stop = nextSignal('SIGTERM', 'SIGINT')
+  const stop = listenForStop(() => say(`finishing what is in flight, at most ${limits.shutdownGraceMs} ms; once more ends at once`))
   const engine = await startEngine({ threads })
   const state: ServerState = { ready: false, closing: false }
   const { server, connections } = createHttpServer(createApp({ engine, shelf, limits, state, log }), limits)
@@ -52,9 +53,8 @@ export async function serve(options: ServeOptions): Promise<void> {
       threads,
     )
 
-    const signal = await stop
+    if (!stop.signal.aborted) await once(stop.signal, 'abort')
     state.closing = true
-    say(`${signal}: finishing what is in flight, at most ${limits.shutdownGraceMs} ms; once more ends at once`)
     const drained = connections.drain()
     await Promise.race([drained, delay(limits.shutdownGraceMs, undefined, { ref: false })])
   } finally {

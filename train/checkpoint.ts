@@ -1,10 +1,10 @@
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
+import { writeAtomic, writeError } from '../atomic.js'
 import { UprezError } from '../errors.js'
 import { SLOTS } from './adam.js'
 import type { Recipe } from './recipe.js'
-import { writeAtomically, writeError } from './write.js'
 
 /**
  * A checkpoint is one file in the safetensors layout: the header's length as u64, the header as JSON
@@ -65,7 +65,7 @@ export async function saveCheckpoint(folder: string, recipe: Recipe, progress: P
   await mkdir(folder, { recursive: true }).catch(error => {
     throw writeError(error, folder)
   })
-  await writeAtomically(join(folder, nameOf(progress.step)), Buffer.concat([length, json, ...bytes]))
+  await writeAtomic(join(folder, nameOf(progress.step)), Buffer.concat([length, json, ...bytes]))
   await tidy(folder, nameOf(progress.step))
 }
 
@@ -144,7 +144,7 @@ function nameOf(step: number): string {
 async function tidy(folder: string, newest: string): Promise<void> {
   const names = await checkpointNames(folder)
   const kept = names.filter(name => name <= newest).slice(-KEEP)
-  const halves = (await readdir(folder)).filter(name => name.startsWith('.step-') && name.endsWith('.tmp'))
+  const halves = (await readdir(folder)).filter(name => name.startsWith('.step-') && name.endsWith('tmp'))
   const gone = [...names.filter(name => !kept.includes(name)), ...halves]
   await Promise.all(gone.map(name => rm(join(folder, name), { force: true })))
 }

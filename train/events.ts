@@ -1,7 +1,7 @@
 import { closeSync, openSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { writeError } from './write.js'
+import { writeError } from '../atomic.js'
 
 /**
  * TensorBoard event files: a TFRecord stream of Event messages. Per record: [u64 length][masked crc32c of it]

@@ -1,10 +1,10 @@
 import { basename, resolve } from 'node:path'
 import type * as TF from '@tensorflow/tfjs'
+import { writeError } from '../atomic.js'
 import type { UpscaleCard } from '../models/card.js'
 import { generatorFacts, type NetworkFacts } from '../nets/generator.js'
 import { saveModel } from '../nets/model-files.js'
 import { type Config, overridesOf } from './config.js'
-import { writeError } from './write.js'
 
 /** `RUN/generator/about.json`: what the exporter puts on the card. */
 export interface About extends NetworkFacts {

@@ -1,5 +1,6 @@
 import { appendFile, mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { writeAtomic, writeError } from '../atomic.js'
 import { UprezError } from '../errors.js'
 import type { Tf } from '../nets/engine.js'
 import { openBatches } from './batches.js'
@@ -11,7 +12,6 @@ import type { Images } from './images.js'
 import type { Report } from './progress-line.js'
 import type { Recipe } from './recipe.js'
 import { sampleSheet, validate } from './validate.js'
-import { writeAtomically, writeError } from './write.js'
 
 export interface Run {
   tf: Tf
@@ -110,7 +110,7 @@ export async function train({ tf, config, recipe, images, folder, resume, report
     await mkdir(join(folder, 'samples'), { recursive: true }).catch(error => {
       throw writeError(error, folder)
     })
-    await writeAtomically(join(folder, 'samples', `step-${String(step).padStart(8, '0')}.png`), sheet.png)
+    await writeAtomic(join(folder, 'samples', `step-${String(step).padStart(8, '0')}.png`), sheet.png)
   }
 }
 
@@ -163,5 +163,5 @@ async function dropLaterLines(path: string, step: number): Promise<void> {
       return false
     }
   })
-  if (text !== '') await writeAtomically(path, kept.map(line => `${line}\n`).join(''))
+  if (text !== '') await writeAtomic(path, kept.map(line => `${line}\n`).join(''))
 }

@@ -1,10 +1,10 @@
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { writeAtomic, writeError } from '../atomic.js'
 import { UprezError } from '../errors.js'
 import { defaultEngine } from '../nets/engine.js'
 import { hasCheckpoint } from './checkpoint.js'
 import { type Config, differences, override, parseConfig, resolveConfig } from './config.js'
-import { writeAtomically, writeError } from './write.js'
 
 /** What may change when a run goes on: it alters neither the network nor which samples are drawn. */
 const MAY_CHANGE = /^(every\.|engine$|data\.(folders|cacheMb|source|licence)$|schedule\.steps$|optimizer\.learningRate$)/
@@ -58,7 +58,7 @@ export async function openRun(
 
 /** Writes the configuration that the folder's next steps are made with. */
 export async function saveConfig(folder: string, config: Config): Promise<void> {
-  await writeAtomically(join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`)
+  await writeAtomic(join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`)
 }
 
 function withEngine(config: Config): Config {

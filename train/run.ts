@@ -1,4 +1,5 @@
 import { useEngine } from '../nets/engine.js'
+import { listenForStop } from '../stop.js'
 import { openImages } from './images.js'
 import { train } from './loop.js'
 import { terminalReport } from './progress-line.js'
@@ -8,7 +9,7 @@ import { openRun, saveConfig } from './run-folder.js'
 /**
  * The `train` command: opens the run folder, finds the images, starts the engine and trains. The first Ctrl-C finishes
  * the step and writes a checkpoint, the second ends at once.
- * @returns the exit code: 0 done, 130 interrupted
+ * @returns the exit code: 0 done, 130 or 143 interrupted
  */
 export async function runTraining(
   preset: string,
@@ -17,14 +18,7 @@ export async function runTraining(
   resumeAsked: boolean,
 ): Promise<number> {
   const report = terminalReport()
-  const stop = new AbortController()
-  const interrupt = () => {
-    if (stop.signal.aborted) process.exit(130)
-    report.say('stopping after this step; once more to stop at once')
-    stop.abort()
-  }
-  process.on('SIGINT', interrupt)
-  process.on('SIGTERM', interrupt)
+  const stop = listenForStop(() => report.say('stopping after this step; once more to stop at once'))
 
   const { config, resume } = await openRun(folder, preset, overrides, resumeAsked, report.say)
   const images = await openImages(config, report)
@@ -35,7 +29,7 @@ export async function runTraining(
   const steps = await train({ tf, config, recipe, images, folder, resume, report, signal: stop.signal })
   if (steps < config.schedule.steps) {
     report.say(`stopped after step ${steps}; the same command with --resume goes on`)
-    return 130
+    return stop.exitCode!
   }
   report.say(`done: ${steps} steps; next: uprez export ${folder} -o models/NAME`)
   return 0

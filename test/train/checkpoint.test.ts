@@ -109,7 +109,7 @@ test('kill -9 in the middle of writing leaves a whole checkpoint, the last that 
   let halves = 0
   for (let round = 0; round < 4; round++) {
     const reported = await saveUntilKilled(folder, size, 2 + round)
-    halves += (await readdir(folder)).filter(name => name.endsWith('.tmp')).length
+    halves += (await readdir(folder)).filter(name => name.endsWith('tmp')).length
     const recipe = stubRecipe(size)
     const { step } = await loadCheckpoint(folder, recipe, line => assert.fail(line))
     assert.ok(step >= reported, `${step} was found, ${reported} was reported`)
@@ -129,7 +129,7 @@ function saveUntilKilled(folder: string, size: number, reports: number): Promise
       if (text.split('\n').length <= reports || child.killed) return
       while (!child.killed) {
         const names = await readdir(folder)
-        if (names.some(name => name.endsWith('.tmp'))) child.kill('SIGKILL')
+        if (names.some(name => name.endsWith('tmp'))) child.kill('SIGKILL')
       }
     })
     child.on('error', reject)

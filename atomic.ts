@@ -1,7 +1,7 @@
 import { constants } from 'node:fs'
 import { access, open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { UprezError } from '../errors.js'
+import { UprezError } from './errors.js'
 
 /**
  * Writes a file so that at no moment anything half-written stands at its name: a temporary file in the
@@ -9,7 +9,7 @@ import { UprezError } from '../errors.js'
  * @param mark makes the temporary name unlike that of any other writer; `temporaryPath` gives it to who has to sweep up
  * @throws UprezError `not-writable`, `no-space`
  */
-export async function writeAtomic(path: string, bytes: Uint8Array, mark: string): Promise<void> {
+export async function writeAtomic(path: string, bytes: Uint8Array | string, mark = String(process.pid)): Promise<void> {
   const temporary = temporaryPath(path, mark)
   try {
     const file = await open(temporary, 'w', 0o666)
@@ -23,7 +23,7 @@ export async function writeAtomic(path: string, bytes: Uint8Array, mark: string)
     await syncFolder(dirname(path))
   } catch (cause) {
     await rm(temporary, { force: true }).catch(() => {})
-    throw writeError(path, cause)
+    throw writeError(cause, path)
   }
 }
 
@@ -33,7 +33,7 @@ export async function writeAtomic(path: string, bytes: Uint8Array, mark: string)
  */
 export async function checkWritable(path: string): Promise<void> {
   await access(dirname(path), constants.W_OK | constants.X_OK).catch(cause => {
-    throw writeError(path, cause)
+    throw writeError(cause, path)
   })
 }
 
@@ -63,8 +63,10 @@ const REASONS: Record<string, string> = {
   EISDIR: 'a folder has this name',
 }
 
-function writeError(path: string, cause: unknown): UprezError {
-  const code = (cause as NodeJS.ErrnoException).code ?? ''
+/** The error of a failed write as one for the user: `no-space` or `not-writable`; what no file system says goes through. */
+export function writeError(cause: unknown, path: string): unknown {
+  const code = (cause as NodeJS.ErrnoException).code
+  if (code === undefined || cause instanceof UprezError) return cause
   if (code === 'ENOSPC' || code === 'EDQUOT')
     return new UprezError('no-space', `${path}: no space left`, { param: 'output', got: path, cause })
   const reason = REASONS[code] ?? (cause as Error).message

@@ -17,7 +17,7 @@ export interface Stop {
  * @param onFirst says so to the user
  * @param onSecond the last thing that runs
  */
-export function listenForStop(onFirst: () => void, onSecond: () => void): Stop {
+export function listenForStop(onFirst: () => void, onSecond: () => void = () => {}): Stop {
   const controller = new AbortController()
   let exitCode: number | undefined
   let first = 0

@@ -3,7 +3,7 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { checkWritable, temporaryPath, writeAtomic } from '../../infer/atomic.js'
+import { checkWritable, temporaryPath, writeAtomic } from '../atomic.js'
 
 describe('the atomic writer', () => {
   let folder: string
