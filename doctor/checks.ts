@@ -112,7 +112,7 @@ async function nativeFix(): Promise<string> {
   const missing = []
   for (const [tool, apt] of wanted) if ((await execute(tool, ['--version'])).code !== 0) missing.push(apt)
   const first = missing.length > 0 ? `apt install ${missing.join(' ')}, then ` : ''
-  return `${first}npm run setup -- tensorflow (270 MB; about ten times as fast as wasm)`
+  return `${first}npm run setup -- tensorflow (270 MB; several times as fast as wasm)`
 }
 
 function reason(output: string): string | undefined {
