@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
@@ -7,7 +8,7 @@ export async function sweepTemporaries(folders: Iterable<string>): Promise<void>
     const names = await readdir(folder).catch(() => [])
     for (const name of names) {
       const writer = /^\..*\.(\d+)-\d+\.uprez-tmp$/.exec(name)?.[1]
-      if (writer !== undefined && !isAlive(Number(writer))) await rm(join(folder, name), { force: true })
+      if (writer !== undefined && !isAlive(Number(writer))) await rm(join(folder, name), { force: true }).catch(() => {})
     }
   }
 }
@@ -15,9 +16,19 @@ export async function sweepTemporaries(folders: Iterable<string>): Promise<void>
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
-    return true
+    return !isZombie(pid)
   } catch (error) {
     // Somebody else's process is alive as well.
     return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+/** Dead, but nobody has asked how it ended; in a container whose first process never asks it stays so. */
+function isZombie(pid: number): boolean {
+  if (process.platform !== 'linux') return false
+  try {
+    return /.*\) Z /s.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  } catch {
+    return false
   }
 }

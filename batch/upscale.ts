@@ -50,6 +50,7 @@ export async function upscale(options: Options): Promise<number> {
   if (plan.tasks.length === 0) {
     say(planLines(plan, undefined, options.dryRun))
     if (plan.done.length + plan.failures.length === 0) throw noImages(options.input)
+    if (!options.dryRun) await sweepTemporaries(outputFolders(plan))
     return end(nothingMade(plan), options)
   }
   await checkFolder(folder)
@@ -78,7 +79,7 @@ async function make(startOnce: () => Promise<Engine>, model: Model, plan: Plan, 
 
   const engine = await startOnce()
   const manifest = await openManifest(folder)
-  await sweepTemporaries(new Set(plan.tasks.map(task => dirname(task.output))))
+  await sweepTemporaries(outputFolders(plan))
   const watcher = showProgress(plan.tasks, process.stderr)
   const stop = listenForStop(
     () => watcher.say('stopping; Ctrl-C again ends at once'),
@@ -113,6 +114,9 @@ async function holdsCard(folder: string): Promise<boolean> {
     () => false,
   )
 }
+
+/** Those of the pictures that are done as well: the killed run may have been making them. */
+const outputFolders = ({ tasks, done }: Plan): Set<string> => new Set([...tasks, ...done].map(task => dirname(task.output)))
 
 function nothingMade(plan: Plan): Outcome {
   return { plan, estimate: undefined, made: [], failures: plan.failures, seconds: 0, stopped: false }

@@ -1,3 +1,4 @@
+import '../no-telemetry.js'
 import ort from 'onnxruntime-node'
 
 /** A float NCHW tensor: what the canonical file takes and gives. */

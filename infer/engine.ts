@@ -118,7 +118,7 @@ export async function startEngine(options: EngineOptions = {}): Promise<Engine> 
   let hung: Task | undefined
   let closing: Promise<void> | undefined
 
-  await start()
+  await revive()
   return {
     upscale,
     close: () => {
@@ -144,7 +144,7 @@ export async function startEngine(options: EngineOptions = {}): Promise<Engine> 
       signal?.addEventListener('abort', stop)
       waiting.push(task)
       if (child) dispatch()
-      else start().catch(failAll)
+      else revive().catch(failAll)
     })
   }
 
@@ -175,8 +175,24 @@ export async function startEngine(options: EngineOptions = {}): Promise<Engine> 
       started.on('exit', (code, signal) => {
         child = undefined
         if (ready) died()
-        else reject(reason ?? new UprezError('engine-crashed', `The engine ended while starting: ${signal ?? `exit code ${code}`}`))
+        else
+          reject(
+            reason ??
+              new UprezError(
+                'engine-crashed',
+                `The engine ended while starting: ${signal ?? `exit code ${code}`}`,
+                signal ? { got: signal } : {},
+              ),
+          )
       })
+    })
+  }
+
+  /** Starts, once more where a signal ended the child before it was ready: those who wait for it have done nothing wrong. */
+  function revive(): Promise<void> {
+    return start().catch((reason: UprezError) => {
+      if (closing || reason.got === undefined) throw reason
+      return start()
     })
   }
 
@@ -247,7 +263,7 @@ export async function startEngine(options: EngineOptions = {}): Promise<Engine> 
     hung = undefined
     for (const task of lost) sweep(task)
     waiting.unshift(...lost.filter(task => !task.answered))
-    if (!closing) start().catch(failAll)
+    if (!closing) revive().catch(failAll)
   }
 
   async function close(): Promise<void> {

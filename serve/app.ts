@@ -41,6 +41,7 @@ export function createApp(options: AppOptions): Express {
 
   app.use(requestLog(log))
   app.use(securityHeaders())
+  app.use(checkHeaders)
 
   app.get('/healthz', (_req, res) => {
     res.json({ status: 'ok', engine: engine.pid ?? null })
@@ -64,6 +65,18 @@ export function createApp(options: AppOptions): Express {
 
 /** From `dist/serve/app.js` to `dist/page/`. */
 const builtPage = fileURLToPath(new URL('../page/', import.meta.url))
+
+/** What RFC 9112 §3.2 and RFC 9110 §10.1.1 ask of every request. */
+const checkHeaders: RequestHandler = ({ headers: { host, expect }, httpVersion }, _res, next) => {
+  if (host === undefined && httpVersion === '1.1') {
+    next(new UprezError('bad-request', 'Expected a Host header', { param: 'Host', expected: 'the name of this server', got: 'none' }))
+  } else if (expect !== undefined && expect.toLowerCase() !== '100-continue') {
+    const expected = '100-continue or nothing'
+    next(
+      new UprezError('bad-request', `Expected ${expected} for Expect but received ${expect}`, { param: 'Expect', expected, got: expect }),
+    )
+  } else next()
+}
 
 function refuseWhileClosing(state: ServerState): RequestHandler {
   return (_req, _res, next) =>

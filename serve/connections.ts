@@ -23,7 +23,7 @@ export function trackConnections(server: Server): Connections {
     owed.set(socket, new Set())
     socket.once('close', () => owed.delete(socket))
   })
-  for (const event of ['request', 'checkContinue']) {
+  for (const event of ['request', 'checkContinue', 'checkExpectation']) {
     server.on(event, ({ socket }: IncomingMessage, res: ServerResponse) => {
       owed.get(socket)?.add(res)
       res.once('close', () => {

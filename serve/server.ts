@@ -12,6 +12,8 @@ export function createHttpServer(app: RequestListener, limits: ServerLimits): { 
       headersTimeout: limits.headersTimeoutMs,
       requestTimeout: limits.requestTimeoutMs,
       keepAliveTimeout: limits.keepAliveTimeoutMs,
+      // Its own refusal would have no content; the app's has.
+      requireHostHeader: false,
       connectionsCheckingInterval: Math.min(2000, limits.headersTimeoutMs, limits.requestTimeoutMs),
     },
     app,
@@ -19,6 +21,7 @@ export function createHttpServer(app: RequestListener, limits: ServerLimits): { 
   server.maxRequestsPerSocket = limits.maxRequestsPerSocket
   server.maxConnections = limits.maxConnections
   server.on('checkContinue', app)
+  server.on('checkExpectation', app)
   const connections = trackConnections(server)
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     if (socket.writable && !connections.isAnswering(socket)) socket.write(rawProblem(error))

@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { appendFile, mkdir, mkdtemp, readdir, readFile, realpath, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { after, before, type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { OutputFormat } from '../../infer/engine.js'
 import { sharp } from '../../infer/sharp.js'
@@ -295,6 +295,19 @@ test('what a killed run left half-written is removed, what a living one writes i
   assert.deepEqual((await readdir(join(root, 'out'))).sort(), [living, '.uprez.jsonl', 'a.png'].sort())
 })
 
+test('what a killed run left is removed where everything is done, and where its process still is a zombie', async t => {
+  const root = await folder()
+  await draw(root, 'in/sub/a.png')
+  const args = ['-i', join(root, 'in'), '-o', join(root, 'out'), '-r']
+  assert.equal((await run(...args)).code, 0)
+  const writers = [await deadProcess(), ...(process.platform === 'linux' ? [await zombie(t)] : [])]
+  for (const pid of writers) await writeFile(join(root, `out/sub/.a.png.${pid}-1.uprez-tmp`), 'half')
+  assert.equal((await run(...args, '--dry-run')).code, 0)
+  assert.equal((await readdir(join(root, 'out/sub'))).length, 1 + writers.length)
+  assert.equal((await run(...args)).code, 0)
+  assert.deepEqual(await readdir(join(root, 'out/sub')), ['a.png'])
+})
+
 test('a torn last line of the manifest is tolerated', async () => {
   const root = await folder()
   await draw(root, 'in/a.png', 'in/b.png')
@@ -320,6 +333,15 @@ test('every output format can be asked for', async () => {
 async function placeIn(root: string, name: string): Promise<string> {
   await mkdir(dirname(join(root, name)), { recursive: true })
   return join(root, name)
+}
+
+/** The id of a process that has ended and whose parent will never ask how. */
+async function zombie(t: TestContext): Promise<number> {
+  const parent = spawn('sh', ['-c', 'sleep 0 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] })
+  t.after(() => parent.kill('SIGKILL'))
+  const pid = Number(String((await once(parent.stdout, 'data'))[0]))
+  while (!/^State:\s+Z/m.test(await readFile(`/proc/${pid}/status`, 'utf8'))) await new Promise(setImmediate)
+  return pid
 }
 
 /** The id of a process that has ended. */

@@ -288,6 +288,20 @@ describe('an engine child that dies', () => {
     })
   })
 
+  it('and whose successor dies while it starts takes no job along', { timeout: 30_000 }, async () => {
+    await withEngine({ threads: 1 }, async engine => {
+      const first = engine.pid!
+      const { answer, inTheMiddle } = middle(engine, long)
+      await inTheMiddle
+      process.kill(first, 'SIGKILL')
+      while (engine.pid === undefined || engine.pid === first) await new Promise(setImmediate)
+      process.kill(engine.pid, 'SIGKILL')
+      const late = engine.upscale(job(small))
+      assert.equal((await answer).width, 800)
+      assert.equal((await late).width, 40)
+    })
+  })
+
   it('while idle is replaced too', async () => {
     await withEngine({ threads: 1 }, async engine => {
       process.kill(engine.pid!, 'SIGKILL')
@@ -344,11 +358,22 @@ describe('closing', () => {
   })
 })
 
+it('ONNX Runtime reports to nobody and leaves nothing among the temporary files', async () => {
+  const temporary = await mkdtemp(join(folder, 'tmp-'))
+  const work = JSON.stringify({ input: { path: join(temporary, '../small.png') }, model: nearest, format: 'png', tile: 0 })
+  await writeFile(join(temporary, '../small.png'), small)
+  // These would keep it silent without us.
+  const { CI: _, ORT_DISABLE_TELEMETRY: __, ORT_RUNNING_UNIT_TESTS: ___, ...environment } = process.env
+  const text = `const engine = await startEngine({ threads: 1 }); await engine.upscale(${work}); await engine.close()`
+  assert.equal(await program(text, { ...environment, TMPDIR: temporary }), 0)
+  assert.deepEqual(await readdir(temporary), [])
+})
+
 /** Runs a program and tells its exit code once nobody holds its standard error open any more: it and its engine have ended. */
-function program(text: string): Promise<number | null> {
+function program(text: string, env = process.env): Promise<number | null> {
   const engine = new URL('../../infer/engine.js', import.meta.url).href
   const script = `import { startEngine } from ${JSON.stringify(engine)}\n${text}`
-  const started = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'ignore', 'pipe'] })
+  const started = spawn(process.execPath, ['--input-type=module', '-e', script], { env, stdio: ['ignore', 'ignore', 'pipe'] })
   started.stderr.resume()
   return new Promise(resolve => started.on('close', resolve))
 }

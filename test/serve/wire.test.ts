@@ -103,6 +103,17 @@ test('a Content-Length beside chunks, and one that is no number, are no requests
   }
 })
 
+test('a request without a Host, and one that expects what we do not know, are told so', async () => {
+  for (const [head, param] of [
+    ['POST /upscale HTTP/1.1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n', 'Host'],
+    [formHead('Content-Length: 0\r\nConnection: close\r\nExpect: a miracle\r\n'), 'Expect'],
+  ] as const) {
+    const { write, rest } = await wire(server.port)
+    write(head)
+    assert.match(await rest(), new RegExp(`^HTTP/1\\.1 400 .*application/problem\\+json.*"bad-request".*"param":"${param}"`, 's'))
+  }
+})
+
 test('noise instead of HTTP is told so', async () => {
   const { write, rest } = await wire(server.port)
   write('\x16\x03\x01 this is not HTTP\r\n\r\n')
