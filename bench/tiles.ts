@@ -2,6 +2,7 @@ import { dirname } from 'node:path'
 import { encode } from '../infer/encode.js'
 import type { Engine } from '../infer/engine.js'
 import { startEngine } from '../infer/engine.js'
+import { windowSide } from '../infer/window-side.js'
 import { planTiles } from '../runtime/tiles.js'
 import { drawPhoto } from '../test/support/draw.js'
 import type { HandAnswer, HandQuestion } from './hand.js'
@@ -13,7 +14,8 @@ import { compare, inTurn } from './statistics.js'
 /** The engine's tiles of one large picture, cut, computed and pasted, against bare ONNX Runtime on windows of the same size. */
 export async function benchTiles(setting: Setting): Promise<Row[]> {
   const side = setting.quick ? 512 : 1536
-  const windows = planTiles({ width: side, height: side }, setting.card)
+  const size = { width: side, height: side }
+  const windows = planTiles(size, setting.card, windowSide(size, setting.card, setting.threads, true))
   const { width, height } = windows[0]!.window
   const question: HandQuestion = { kind: 'windows', count: windows.length, width, height }
   const { style, hand } = await startFastestHand(question, setting)
