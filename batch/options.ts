@@ -5,7 +5,6 @@ import type { OutputFormat } from '../infer/engine.js'
 import { formatOfName } from './names.js'
 
 /** The model that is meant where none is named. */
-export const DEFAULT_MODEL = 'fast-x4'
 
 /** What to do where an output is already there. */
 export type IfExists = 'skip' | 'overwrite' | 'rename' | 'fail'

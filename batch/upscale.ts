@@ -1,5 +1,4 @@
-import { access } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { dirname } from 'node:path'
 import { UprezError } from '../errors.js'
 import { cpusAllowed } from '../infer/cpus.js'
 import type { Engine } from '../infer/engine.js'
@@ -7,12 +6,12 @@ import { startEngine } from '../infer/engine.js'
 import { readHeader } from '../infer/files.js'
 import { readLimits } from '../infer/limits.js'
 import type { Model } from '../models/catalog.js'
-import { findModel } from '../models/catalog.js'
+import { chooseModel } from '../models/catalog.js'
 import { listenForStop } from '../stop.js'
 import { estimateWork } from './estimate.js'
 import { openManifest, readManifest } from './manifest.js'
 import type { Options } from './options.js'
-import { DEFAULT_MODEL, readDestination } from './options.js'
+import { readDestination } from './options.js'
 import type { Plan } from './plan.js'
 import { makePlan } from './plan.js'
 import { showProgress } from './progress.js'
@@ -33,7 +32,7 @@ export async function upscale(options: Options): Promise<number> {
   const limits = readLimits()
   const destination = await readDestination(options)
   const { folder } = destination
-  const model = await chooseModel(options)
+  const model = await chooseModel(options.model, options.modelPath)
   const { card } = model
   const recipe = { model: card.id, sha256: card.model.sha256, scale: options.scale ?? card.scale, quality: options.quality ?? null }
   const manifest = await readManifest(folder)
@@ -100,19 +99,6 @@ async function make(startOnce: () => Promise<Engine>, model: Model, plan: Plan, 
   )
   if (fatal !== undefined) throw fatal
   return stop.exitCode ?? code
-}
-
-/** The one asked for; with `-m` alone, the model of that folder. */
-async function chooseModel({ model, modelPath }: Options): Promise<Model> {
-  if (model === undefined && modelPath !== undefined && (await holdsCard(modelPath))) return findModel(resolve(modelPath))
-  return findModel(model ?? DEFAULT_MODEL, { modelPath })
-}
-
-async function holdsCard(folder: string): Promise<boolean> {
-  return access(join(folder, 'card.json')).then(
-    () => true,
-    () => false,
-  )
 }
 
 /** Those of the pictures that are done as well: the killed run may have been making them. */

@@ -1,5 +1,5 @@
-import { access, mkdir } from 'node:fs/promises'
-import { extname, join, resolve } from 'node:path'
+import { mkdir } from 'node:fs/promises'
+import { extname, join } from 'node:path'
 import { writeAtomic } from '../atomic.js'
 import { UprezError } from '../errors.js'
 import type { Image } from '../image/image.js'
@@ -9,7 +9,7 @@ import type { Engine } from '../infer/engine.js'
 import { startEngine } from '../infer/engine.js'
 import { ENGINE_SETTINGS, readSetting } from '../infer/limits.js'
 import type { Model } from '../models/catalog.js'
-import { findModel } from '../models/catalog.js'
+import { chooseModel } from '../models/catalog.js'
 import { writeScores } from './card-scores.js'
 import type { EvalOptions } from './command.js'
 import type { Evaluation } from './measure.js'
@@ -20,15 +20,13 @@ import { jsonReport, textReport } from './report.js'
 import type { DataSet } from './sets.js'
 import { findSets } from './sets.js'
 
-const DEFAULT_MODEL = 'fast-x4'
-
 /**
  * `uprez eval`: sets × (bilinear, bicubic, the model) → a table on stdout.
  * @returns the exit code: 0; 1 where a picture could not be measured
  * @throws UprezError `no-input`, `no-images`, `unknown-model`, `invalid-option`, `not-writable`
  */
 export async function runEvaluation(options: EvalOptions): Promise<number> {
-  const model = await chooseModel(options)
+  const model = await chooseModel(options.modelName, options.modelPath)
   const scale = options.scale ?? model.card.scale
   if (options.writeCard && scale !== model.card.scale) throw foreignScale(scale, model)
   const sets = await findSets(options.data)
@@ -57,12 +55,6 @@ export async function runEvaluation(options: EvalOptions): Promise<number> {
   if (failed > 0) console.error(`${failed} of the pictures could not be measured${options.writeCard ? '; the card was left as it is' : ''}`)
   else if (options.writeCard) console.error(`scores written to ${await writeScores(model, evaluations)}`)
   return failed > 0 ? 1 : 0
-}
-
-/** The one asked for; with `-m` alone, the model of that folder. */
-async function chooseModel({ modelName, modelPath }: EvalOptions): Promise<Model> {
-  const isModel = modelPath !== undefined && (await exists(join(modelPath, 'card.json')))
-  return modelName === undefined && isModel ? findModel(resolve(modelPath)) : findModel(modelName ?? DEFAULT_MODEL, { modelPath })
 }
 
 /** One picture before the clock runs: sessions are made, and a model that cannot work at all is not taken for a broken picture. */
@@ -97,12 +89,5 @@ function foreignScale(scale: number, { card }: Model): UprezError {
       expected: `--scale ${card.scale}`,
       got: `--scale ${scale}`,
     },
-  )
-}
-
-function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
   )
 }

@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { UprezError } from '../errors.js'
 import type { UpscaleCard } from '../models/card.js'
-import { findModel } from '../models/catalog.js'
+import { DEFAULT_MODEL, findModel } from '../models/catalog.js'
 import type { Progress } from '../runtime/infer.js'
 import type { Job, OutputFormat } from './engine.js'
 import { startEngine } from './engine.js'
@@ -80,7 +80,7 @@ export interface Upscaler {
  * @throws UprezError `unknown-model`, `invalid-card`, `unknown-option`, `invalid-option`, `engine-crashed`
  */
 export async function createUpscaler(options: UpscalerOptions = {}): Promise<Upscaler> {
-  const { model: name = 'fast-x4', modelPath, threads, deadlineMs, maxInputPixels, maxOutputPixels } = checkUpscalerOptions(options)
+  const { model: name = DEFAULT_MODEL, modelPath, threads, deadlineMs, maxInputPixels, maxOutputPixels } = checkUpscalerOptions(options)
   const { card, folder } = await findModel(name, { modelPath })
   const limits = defined({ maxInputPixels, maxOutputPixels })
   const engine = await startEngine(defined({ threads, deadlineMs, limits }))

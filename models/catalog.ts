@@ -40,6 +40,18 @@ export async function findModel(nameOrPath: string, options: CatalogOptions = {}
   )
 }
 
+/** The model that is used where none is named. */
+export const DEFAULT_MODEL = 'fast-x4'
+
+/**
+ * The model that `-n` and `-m` mean: the one named; the one whose folder `-m` is; else the default.
+ * @throws UprezError `unknown-model` with the nearest id, `invalid-card`
+ */
+export async function chooseModel(name: string | undefined, modelPath: string | undefined): Promise<Model> {
+  const alone = name === undefined && modelPath !== undefined ? await modelIn(modelPath) : undefined
+  return alone ?? findModel(name ?? DEFAULT_MODEL, { modelPath })
+}
+
 /**
  * Every model that can be found, first come first served where two folders hold the same id.
  * @throws UprezError `invalid-card`

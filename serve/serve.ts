@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { cpusAllowed } from '../infer/cpus.js'
 import { startEngine } from '../infer/engine.js'
 import { ENGINE_SETTINGS, readSetting } from '../infer/limits.js'
-import { listModels } from '../models/catalog.js'
+import { DEFAULT_MODEL, listModels } from '../models/catalog.js'
 import { listenForStop } from '../stop.js'
 import { createApp, type ServerState } from './app.js'
 import { readServerLimits } from './limits.js'
@@ -68,7 +68,7 @@ export async function serve(options: ServeOptions): Promise<void> {
 /** The default model is the one asked for; else, of the models asked for by path, the first; else the one we ship. */
 async function fillShelf({ model, modelPath }: ServeOptions): Promise<Shelf> {
   const models = await listModels({ modelPath })
-  const shipped = modelPath === undefined ? models.find(({ card }) => card.id === 'fast-x4') : undefined
+  const shipped = modelPath === undefined ? models.find(({ card }) => card.id === DEFAULT_MODEL) : undefined
   return createShelf(models, model ?? shipped?.card.id)
 }
 
