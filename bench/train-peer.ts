@@ -1,7 +1,7 @@
 import type * as TF from '@tensorflow/tfjs'
 import type { Tf } from '../nets/engine.js'
 import { layersOf } from '../nets/layers.js'
-import { createAdam } from '../train/adam.js'
+import { createAdam, trainableVariables } from '../train/adam.js'
 import type { Batch } from '../train/batches.js'
 import { pixelLoss } from '../train/losses.js'
 
@@ -46,7 +46,7 @@ export function residualGenerator(tf: Tf): TF.LayersModel {
 /** L1 and our Adam (with its averaged weights) on the residual network. */
 export function residualTrainer(tf: Tf): Trainer {
   const generator = residualGenerator(tf)
-  const variables = generator.trainableWeights.map(weight => (weight as unknown as { val: TF.Variable }).val)
+  const variables = trainableVariables(generator)
   const adam = createAdam(tf, variables, { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, ema: 0.999 })
   return {
     parameters: generator.countParams(),

@@ -4,7 +4,8 @@ import { UprezError } from '../errors.js'
 import type { UpscaleCard } from '../models/card.js'
 import { DEFAULT_MODEL, findModel } from '../models/catalog.js'
 import type { Progress } from '../runtime/infer.js'
-import type { Job, OutputFormat } from './engine.js'
+import { defined } from './defined.js'
+import type { Job, JobResult, OutputFormat } from './engine.js'
 import { startEngine } from './engine.js'
 import { checkUpscaleOptions, checkUpscalerOptions } from './options.js'
 
@@ -51,17 +52,9 @@ export interface UpscaleOptions {
   signal?: AbortSignal | undefined
 }
 
-export interface Upscaled {
+export interface Upscaled extends Omit<JobResult, 'bytes'> {
   /** The encoded picture; empty where `output` was given. */
   data: Uint8Array
-  format: OutputFormat
-  width: number
-  height: number
-  input: { format: string; width: number; height: number }
-  model: string
-  /** The ONNX Runtime provider that really ran. */
-  provider: string
-  milliseconds: number
 }
 
 export interface Upscaler {
@@ -106,11 +99,4 @@ function source(image: unknown): Job['input'] {
   const expected = 'the bytes or the path of a picture'
   const got = image instanceof URL ? `an address (${image.protocol})` : typeof image
   throw new UprezError('missing-image', `Expected ${expected} but received ${got}`, { param: 'image', expected, got })
-}
-
-type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> }
-
-/** Without the fields that are undefined. */
-function defined<T extends object>(fields: T): Defined<T> {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Defined<T>
 }

@@ -1,5 +1,6 @@
 import type { RequestHandler, Response } from 'express'
 import { UprezError } from '../errors.js'
+import { defined } from '../infer/defined.js'
 import type { Engine, JobResult } from '../infer/engine.js'
 import { sniff } from '../infer/sniff.js'
 import { createAdmission } from './admission.js'
@@ -81,7 +82,3 @@ const enlargement = ({ width, height, input }: JobResult): number =>
   Number(Math.sqrt((width * height) / (input.width * input.height)).toFixed(4))
 
 const shuttingDown = (): UprezError => new UprezError('busy', 'The server is shutting down', { expected: 'another try' })
-
-/** Without the fields that are undefined. */
-const defined = <T extends object>(fields: T) =>
-  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as { [K in keyof T]?: Exclude<T[K], undefined> }

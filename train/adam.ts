@@ -29,6 +29,11 @@ export interface Adam {
   restore(values: Record<(typeof SLOTS)[number], Float32Array>, updates: number): void
 }
 
+/** What tfjs trains of a network, in the order of its layers. */
+export function trainableVariables(network: TF.LayersModel): TF.Variable[] {
+  return network.trainableWeights.map(weight => (weight as unknown as { val: TF.Variable }).val)
+}
+
 export function createAdam(tf: Tf, variables: TF.Variable[], options: AdamOptions): Adam {
   const { beta1, beta2, epsilon, ema } = options
   const sizes = variables.map(variable => variable.size)

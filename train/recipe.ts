@@ -1,7 +1,7 @@
 import type * as TF from '@tensorflow/tfjs'
 import type { Tf } from '../nets/engine.js'
 import { makeGenerator } from '../nets/generator.js'
-import { type Adam, createAdam } from './adam.js'
+import { type Adam, createAdam, trainableVariables } from './adam.js'
 import type { Batch } from './batches.js'
 import type { Config } from './config.js'
 import { pixelLoss } from './losses.js'
@@ -25,7 +25,7 @@ export interface Recipe {
 export function pixelRecipe(tf: Tf, config: Config): Recipe {
   const { scale, data, losses, optimizer, schedule } = config
   const generator = makeGenerator(tf, config.network, scale, config.seed)
-  const variables = generator.trainableWeights.map(weight => (weight as unknown as { val: TF.Variable }).val)
+  const variables = trainableVariables(generator)
   const adam = createAdam(tf, variables, { ...optimizer, ema: config.ema })
   const side = data.patch * scale
 
