@@ -23,6 +23,8 @@ export const ERROR_TABLE = {
   'model-mismatch': { status: 500, title: 'The model file does not match its card' },
   'parity-failed': { status: 500, title: 'The exported file does not compute what the trained network computes' },
   'unsupported-layer': { status: 500, title: 'The network cannot be exported' },
+  'invalid-weights': { status: 400, title: 'The file of weights is damaged or of an unknown kind' },
+  'unsafe-weights': { status: 400, title: 'The file holds more than weights' },
   // running
   busy: { status: 503, title: 'The server is at capacity' },
   timeout: { status: 504, title: 'The work took too long' },
@@ -30,6 +32,7 @@ export const ERROR_TABLE = {
   'engine-crashed': { status: 500, title: 'The inference engine stopped unexpectedly' },
   'provider-unavailable': { status: 500, title: 'The execution provider is not available' },
   'engine-unavailable': { status: 500, title: 'The training engine is not available' },
+  'missing-feature-network': { status: 500, title: 'The network of the feature loss is not at hand' },
   internal: { status: 500, title: 'Internal error' },
   'not-found': { status: 404, title: 'Not found' },
   'bad-request': { status: 400, title: 'The request could not be understood' },
@@ -46,6 +49,7 @@ export const ERROR_TABLE = {
   'output-exists': { status: 409, title: 'The output already exists' },
   'not-a-run': { status: 400, title: 'Not a training run folder' },
   'run-mismatch': { status: 409, title: 'The run folder was made with other options' },
+  'invalid-module': { status: 400, title: 'The module cannot be used' },
   diverged: { status: 500, title: 'Training diverged' },
 } as const
 
