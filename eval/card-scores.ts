@@ -17,8 +17,9 @@ export async function writeScores(model: Model, evaluations: readonly Evaluation
   const file = join(model.folder, 'card.json')
   const card: UpscaleCard = parseCard(JSON.parse(await readFile(file, 'utf8')), file)
   if (card.model.sha256 !== model.card.model.sha256) throw replaced(file, model.card, card)
-  const fresh = evaluations.map(({ set, images }) => {
-    const { psnrY, ssimY } = meanOf(images, 'model')
+  const own = evaluations.filter(({ methods }) => methods.includes(card.id))
+  const fresh = own.map(({ set, images }) => {
+    const { psnrY, ssimY } = meanOf(images, model.card.id)
     return { set: set.name, psnrY: rounded(psnrY), ssimY: rounded(ssimY) }
   })
   const others = card.scores.filter(({ set }) => !fresh.some(score => score.set === set))

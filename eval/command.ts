@@ -1,32 +1,41 @@
-import { type Command, InvalidArgumentError } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 
 /** What commander hands over. */
 export interface EvalOptions {
-  modelName?: string
+  modelName?: string[]
   modelPath?: string
   data: string[]
   scale?: number
+  checks?: true
   saveImages?: string
   writeCard?: true
+  output?: string
+  csv?: true
   json?: true
 }
 
-/** `uprez eval`: a model's scores on sets of pictures, by the protocol of the published tables. */
+/** `uprez eval`: the scores of models on sets of pictures, by the protocol of the published tables. */
 export function addEvalCommand(program: Command): void {
   program
     .command('eval')
-    .description('measure a model on sets of pictures: PSNR-Y, SSIM-Y and time, beside bilinear and bicubic')
-    .option('-n, --model-name <id>', 'the model (default: fast-x4)')
+    .description('measure models on sets of pictures, beside bilinear, bicubic and Lanczos: PSNR, SSIM, NIQE and time')
+    .option('-n, --model-name <models...>', 'one or more models, by id or by folder (default: fast-x4)')
     .option('-m, --model-path <folder>', 'a model folder, or a folder of them, looked at first')
-    .requiredOption('--data <folders...>', 'folders of high-resolution pictures; one that holds only folders stands for each of them')
+    .requiredOption(
+      '--data <folders...>',
+      'folders of high-resolution pictures, or of pairs in lq/ and gt/; others stand for the folders in them',
+    )
     .option(
       '-s, --scale <factor>',
-      "whole factor to evaluate at (default: the model's own; another is reached by a final resize)",
+      "whole factor to evaluate at (default: each model's own; another is reached by a final resize)",
       wholeFactor,
     )
-    .option('--save-images <folder>', 'write the low, bicubic and upscaled pictures there')
-    .option('--write-card', "put the scores onto the model's card.json")
-    .option('--json', 'print every figure as JSON on stdout')
+    .option('--checks', 'also how well the results keep to the low side, to the mean colours, and whether they show its grid')
+    .option('--save-images <folder>', 'write the low pictures and all results there')
+    .option('--write-card', "put the scores onto the models' card.json")
+    .option('-o, --output <file>', 'write the report there, not to stdout')
+    .addOption(new Option('--csv', 'the table as CSV').conflicts('json'))
+    .option('--json', 'every figure of every picture as JSON')
     .action(async (options: EvalOptions) => {
       const { runEvaluation } = await import('./run.js')
       process.exitCode = await runEvaluation(options)

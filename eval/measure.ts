@@ -1,105 +1,185 @@
-import { join } from 'node:path'
 import { UprezError } from '../errors.js'
+import { channelShift, consistency, gridPower, gridRatio } from '../image/checks.js'
 import type { Image } from '../image/image.js'
-import { psnrY, ssimY } from '../image/metrics.js'
-import { resize } from '../image/resize.js'
-import { encode } from '../infer/encode.js'
-import type { Engine } from '../infer/engine.js'
-import { decode } from '../infer/files.js'
-import type { Model } from '../models/catalog.js'
-import { loadPair, rgb } from './pairs.js'
-import type { DataSet } from './sets.js'
+import { psnr, psnrY, ssimY } from '../image/metrics.js'
+import { niqe } from '../image/niqe.js'
+import type { Method } from './methods.js'
+import { loadPair, type Pair } from './pairs.js'
+import type { DataSet, SetPicture } from './sets.js'
 
-/** The ways to enlarge that are compared; `model` is the one under test. */
-export const METHODS = ['bilinear', 'bicubic', 'model'] as const
-export type Method = (typeof METHODS)[number]
-
-export interface Figures {
+/** What one picture says of one method. */
+export interface Figures extends Judged {
   /** dB; Infinity where nothing differs. */
   psnrY: number
+  /** dB over red, green and blue. */
+  psnrRgb: number
   /** 0..1 */
   ssimY: number
-  /**
-   * The model: from the low picture's PNG in our hand to the result's, through the engine that serves (decode, tiles, encode and
-   * the way to the engine's process and back), one picture at a time. Bilinear, bicubic: the resize alone, one thread.
-   */
+  /** See `Enlarged`. */
   seconds: number
 }
 
+/** What can be said of an original too. */
+export interface Judged {
+  /** null where it is not defined: less than a block of 96×96 pixels. */
+  niqe: number | null
+  /** Only where they are asked for. */
+  checks?: Checks
+}
+
+/** Whether a picture keeps to its low side and shows no grid: image/checks.ts. */
+export interface Checks {
+  /** dB; Infinity where nothing differs. */
+  consistency: number
+  /** Of red, green and blue, in steps of 255. */
+  shift: number[]
+  /** By frequency. */
+  gridPower: number[]
+}
+
 export interface Measured {
-  file: string
+  name: string
   /** Of the high-resolution picture, cropped. */
   width: number
   height: number
-  figures: Record<Method, Figures>
+  original: Judged
+  /** By method. */
+  figures: Record<string, Figures>
 }
 
+/** A set at a scale. */
 export interface Evaluation {
   set: DataSet
+  scale: number
+  methods: string[]
   images: Measured[]
-  failures: { file: string; error: UprezError }[]
+  failures: { picture: SetPicture; error: UprezError }[]
 }
 
 export interface MeasureOptions {
-  engine: Engine
-  model: Model
+  methods: readonly Method[]
   scale: number
-  onImage?: (set: DataSet, file: string) => void
-  /** Receives what was computed for one picture. */
-  onPictures?: (set: DataSet, file: string, pictures: { low: Image; bicubic: Image; model: Image }) => Promise<void>
+  checks?: boolean
+  onImage?: (set: DataSet) => void
+  /** Receives the low side and what each method made of it. */
+  onPictures?: (set: DataSet, name: string, pictures: Record<string, Image>) => Promise<void>
 }
 
 /** Measures every picture of a set. One that cannot be read or upscaled is kept among the failures; anything else that goes wrong is thrown. */
 export async function measureSet(set: DataSet, options: MeasureOptions): Promise<Evaluation> {
-  const evaluation: Evaluation = { set, images: [], failures: [] }
-  for (const file of set.files) {
+  const { methods, scale, onImage } = options
+  const evaluation: Evaluation = { set, scale, methods: methods.map(({ name }) => name), images: [], failures: [] }
+  for (const picture of set.pictures) {
     try {
-      evaluation.images.push(await measureImage(set, file, options))
+      evaluation.images.push(await measurePicture(set, picture, options))
     } catch (error) {
       if (!(error instanceof UprezError) || error.code === 'not-writable' || error.code === 'no-space') throw error
-      evaluation.failures.push({ file, error })
+      evaluation.failures.push({ picture, error })
     }
-    options.onImage?.(set, file)
+    onImage?.(set)
   }
   return evaluation
 }
 
-/** Mean over the pictures, as the published tables have it; time per megapixel (10⁶ pixels) of output. */
-export function meanOf(images: readonly Measured[], method: Method): { psnrY: number; ssimY: number; secondsPerMegapixel: number } {
-  const sum = (value: (image: Measured) => number) => images.reduce((total, image) => total + value(image), 0)
+/** Mean over the pictures, as the published tables have it. */
+export interface Mean {
+  psnrY: number
+  psnrRgb: number
+  ssimY: number
+  /** Over those pictures where it is defined; null where it is nowhere. */
+  niqe: number | null
+  /** A megapixel is 10⁶ pixels of output. */
+  secondsPerMegapixel: number
+  checks?: MeanChecks
+}
+
+export interface MeanChecks {
+  /** dB */
+  consistency: number
+  /** Mean over the pictures of the channel that is furthest off, in steps of 255. */
+  shift: number
+  /** Power at the grid's frequencies, as a multiple of the originals'; at the frequency where that is largest. */
+  grid: number
+}
+
+/** @param images at least one */
+export function meanOf(images: readonly Measured[], method: string): Mean {
+  const figures = images.map(image => image.figures[method]!)
+  const pixels = images.reduce((sum, { width, height }) => sum + width * height, 0)
   return {
-    psnrY: sum(image => image.figures[method].psnrY) / images.length,
-    ssimY: sum(image => image.figures[method].ssimY) / images.length,
-    secondsPerMegapixel: sum(image => image.figures[method].seconds) / (sum(({ width, height }) => width * height) / 1e6),
+    psnrY: mean(figures.map(figure => figure.psnrY)),
+    psnrRgb: mean(figures.map(figure => figure.psnrRgb)),
+    ssimY: mean(figures.map(figure => figure.ssimY)),
+    ...meanJudged(figures, images),
+    secondsPerMegapixel: figures.reduce((sum, { seconds }) => sum + seconds, 0) / (pixels / 1e6),
   }
 }
 
-async function measureImage(set: DataSet, file: string, { engine, model, scale, onPictures }: MeasureOptions): Promise<Measured> {
-  const { low, high } = await loadPair(join(set.folder, file), scale)
-  const size = { width: high.width, height: high.height }
-  const bytes = await encode(low, 'png', undefined, {})
-  const job = { input: { bytes }, model: model.folder, format: 'png' as const, tile: 0, ...(scale === model.card.scale ? {} : { scale }) }
+/** The originals' own row. */
+export function meanOfOriginals(images: readonly Measured[]): Pick<Mean, 'niqe' | 'checks'> {
+  return meanJudged(
+    images.map(({ original }) => original),
+    images,
+  )
+}
 
-  const upscaled = await timed(() => engine.upscale(job))
-  const answer = rgb((await decode(upscaled.value.bytes!, { maxInputPixels: Number.MAX_SAFE_INTEGER })).image)
-  const bilinear = await timed(() => resize(low, { ...size, kernel: 'bilinear' }))
-  const bicubic = await timed(() => resize(low, { ...size, kernel: 'bicubic' }))
-  await onPictures?.(set, file, { low, bicubic: bicubic.value, model: answer })
-
-  const score = (picture: Image, seconds: number) => ({ psnrY: psnrY(high, picture, scale), ssimY: ssimY(high, picture, scale), seconds })
+function meanJudged(judged: readonly Judged[], images: readonly Measured[]): Pick<Mean, 'niqe' | 'checks'> {
+  const natural = judged.map(({ niqe }) => niqe).filter(value => value !== null)
+  const checks = judged.map(({ checks }) => checks).filter(value => value !== undefined)
+  const originals = images.map(({ original }) => original.checks?.gridPower ?? [])
   return {
-    file,
-    ...size,
-    figures: {
-      bilinear: score(bilinear.value, bilinear.seconds),
-      bicubic: score(bicubic.value, bicubic.seconds),
-      model: score(answer, upscaled.seconds),
+    niqe: natural.length === 0 ? null : mean(natural),
+    ...(checks.length === 0
+      ? {}
+      : {
+          checks: {
+            consistency: mean(checks.map(({ consistency }) => consistency)),
+            shift: mean(checks.map(({ shift }) => Math.max(...shift.map(Math.abs)))),
+            grid: gridRatio(
+              checks.map(({ gridPower }) => gridPower),
+              originals,
+            ),
+          },
+        }),
+  }
+}
+
+async function measurePicture(set: DataSet, picture: SetPicture, options: MeasureOptions): Promise<Measured> {
+  const { methods, scale, checks = false, onPictures } = options
+  const pair = await loadPair(picture, scale)
+  const { low, high } = pair
+  const size = { width: high.width, height: high.height }
+  const pictures: Record<string, Image> = { low }
+  const figures: Measured['figures'] = {}
+  for (const method of methods) {
+    const { picture, seconds } = await method.enlarge(low, size)
+    pictures[method.name] = picture
+    figures[method.name] = {
+      psnrY: psnrY(high, picture, scale),
+      psnrRgb: psnr(high, picture, scale),
+      ssimY: ssimY(high, picture, scale),
+      ...judge(picture, pair, scale, checks),
+      seconds,
+    }
+  }
+  await onPictures?.(set, picture.name, pictures)
+  return { name: picture.name, ...size, original: judge(high, pair, scale, checks), figures }
+}
+
+function judge(picture: Image, { low, high }: Pair, scale: number, checks: boolean): Judged {
+  const natural = niqe(picture, scale)
+  if (!checks) return { niqe: natural }
+  return {
+    niqe: natural,
+    checks: {
+      consistency: consistency(picture, low),
+      shift: channelShift(picture, high),
+      // A restorer at ×1 has a grid too: most go down and up by 2 inside.
+      gridPower: gridPower(picture, Math.max(2, scale)),
     },
   }
 }
 
-async function timed<T>(work: () => T | Promise<T>): Promise<{ value: T; seconds: number }> {
-  const start = performance.now()
-  const value = await work()
-  return { value, seconds: (performance.now() - start) / 1000 }
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length
 }

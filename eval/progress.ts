@@ -14,7 +14,7 @@ const LINE_EVERY = 10_000
 
 /** A bar on a terminal, elsewhere a line now and then. */
 export function showProgress(sets: readonly DataSet[], stream: NodeJS.WriteStream): Progress {
-  const total = sets.reduce((sum, { files }) => sum + files.length, 0)
+  const total = sets.reduce((sum, { pictures }) => sum + pictures.length, 0)
   if (!stream.isTTY) return showLines(total, stream)
   const format = ' {bar} {value}/{total} images | {set} | {eta_formatted} left'
   const bar = new SingleBar({ stream, format, hideCursor: true, fps: 8, barsize: 30, clearOnComplete: true })

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { extname, join } from 'node:path'
-import { writeAtomic } from '../atomic.js'
+import { checkWritable, writeAtomic } from '../atomic.js'
 import { UprezError } from '../errors.js'
 import type { Image } from '../image/image.js'
 import { cpusAllowed } from '../infer/cpus.js'
@@ -12,49 +12,75 @@ import type { Model } from '../models/catalog.js'
 import { chooseModel } from '../models/catalog.js'
 import { writeScores } from './card-scores.js'
 import type { EvalOptions } from './command.js'
-import type { Evaluation } from './measure.js'
+import { groupByScale } from './groups.js'
+import type { Evaluation, MeasureOptions } from './measure.js'
 import { measureSet } from './measure.js'
+import { KERNELS, modelMethod } from './methods.js'
 import { showProgress } from './progress.js'
-import type { Subject } from './report.js'
-import { jsonReport, textReport } from './report.js'
-import type { DataSet } from './sets.js'
+import { csvReport, jsonReport, markdownReport } from './report.js'
 import { findSets } from './sets.js'
 
 /**
- * `uprez eval`: sets × (bilinear, bicubic, the model) → a table on stdout.
+ * `uprez eval`: sets × (bilinear, bicubic, Lanczos, the models) → a table on stdout or in a file.
  * @returns the exit code: 0; 1 where a picture could not be measured
  * @throws UprezError `no-input`, `no-images`, `unknown-model`, `invalid-option`, `not-writable`
  */
 export async function runEvaluation(options: EvalOptions): Promise<number> {
-  const model = await chooseModel(options.modelName, options.modelPath)
-  const scale = options.scale ?? model.card.scale
-  if (options.writeCard && scale !== model.card.scale) throw foreignScale(scale, model)
-  const sets = await findSets(options.data)
+  const models = await chooseModels(options)
+  const groups = groupByScale(models, await findSets(options.data), options.scale)
+  if (options.writeCard) for (const { scale, models } of groups) for (const model of models) refuseForeignScale(scale, model)
+  if (options.output !== undefined) await checkWritable(options.output)
 
   const threads = readSetting('threads', ENGINE_SETTINGS.threads, undefined) ?? cpusAllowed()
   const engine = await startEngine({ threads })
-  const progress = showProgress(sets, process.stderr)
+  const progress = showProgress(
+    groups.flatMap(({ sets }) => sets),
+    process.stderr,
+  )
   const evaluations: Evaluation[] = []
+  let provider = ''
   try {
-    const provider = await warmUp(engine, model)
-    const subject: Subject = { card: model.card, scale, provider, threads }
-    const onPictures = options.saveImages === undefined ? undefined : savePictures(options.saveImages, model.card.id)
-    for (const set of sets) {
-      const evaluation = await measureSet(set, { engine, model, scale, onImage: progress.step, ...(onPictures ? { onPictures } : {}) })
-      for (const { file, error } of evaluation.failures) progress.say(`${join(set.folder, file)}: ${error.code}: ${error.message}`)
-      evaluations.push(evaluation)
+    for (const model of models) provider = await warmUp(engine, model)
+    for (const { scale, models, sets } of groups) {
+      const methods = [...KERNELS, ...models.map(model => modelMethod(engine, model, scale))]
+      const folder = options.saveImages !== undefined && groups.length > 1 ? join(options.saveImages, `x${scale}`) : options.saveImages
+      const around: MeasureOptions = { methods, scale, checks: options.checks ?? false, onImage: progress.step }
+      if (folder !== undefined) around.onPictures = savePictures(folder)
+      for (const set of sets) {
+        const evaluation = await measureSet(set, around)
+        for (const { picture, error } of evaluation.failures) progress.say(`${picture.high}: ${error.code}: ${error.message}`)
+        evaluations.push(evaluation)
+      }
     }
-    progress.stop()
-    console.log(options.json ? jsonReport(subject, evaluations) : textReport(subject, evaluations))
   } finally {
     progress.stop()
     await engine.close()
   }
 
+  const print = options.json ? jsonReport : options.csv ? csvReport : markdownReport
+  const text = print({ models, provider, threads, checks: options.checks ?? false }, evaluations)
+  if (options.output === undefined) console.log(text)
+  else await writeAtomic(options.output, `${text}\n`)
+
   const failed = evaluations.reduce((sum, { failures }) => sum + failures.length, 0)
-  if (failed > 0) console.error(`${failed} of the pictures could not be measured${options.writeCard ? '; the card was left as it is' : ''}`)
-  else if (options.writeCard) console.error(`scores written to ${await writeScores(model, evaluations)}`)
+  if (failed > 0) console.error(`${failed} of the pictures could not be measured${options.writeCard ? '; no card was changed' : ''}`)
+  else if (options.writeCard) {
+    for (const model of models) console.error(`scores written to ${await writeScores(model, evaluations)}`)
+  }
   return failed > 0 ? 1 : 0
+}
+
+/** Each model named, by id or by folder; without a name, as every command has it. */
+async function chooseModels({ modelName, modelPath }: EvalOptions): Promise<Model[]> {
+  const models = await Promise.all((modelName ?? [undefined]).map(name => chooseModel(name, modelPath)))
+  const names = ['low', 'original', ...KERNELS.map(({ name }) => name), ...models.map(({ card }) => card.id)]
+  const twice = names.find((name, i) => names.indexOf(name) !== i)
+  if (twice === undefined) return models
+  throw new UprezError('invalid-option', `-n: two rows would be called ${twice}`, {
+    param: 'model-name',
+    expected: 'models with different ids',
+    got: twice,
+  })
 }
 
 /** One picture before the clock runs: sessions are made, and a model that cannot work at all is not taken for a broken picture. */
@@ -64,10 +90,10 @@ async function warmUp(engine: Engine, model: Model): Promise<string> {
   return (await engine.upscale({ input: { bytes }, model: model.folder, format: 'png', tile: 0 })).provider
 }
 
-function savePictures(folder: string, id: string) {
-  return async (set: DataSet, file: string, pictures: { low: Image; bicubic: Image; model: Image }) => {
+function savePictures(folder: string): NonNullable<MeasureOptions['onPictures']> {
+  return async (set, file, pictures) => {
     const name = extname(file).toLowerCase() === '.png' ? file : `${file}.png`
-    for (const [kind, picture] of Object.entries({ low: pictures.low, bicubic: pictures.bicubic, [id]: pictures.model })) {
+    for (const [kind, picture] of Object.entries(pictures)) {
       const place = join(folder, set.name, kind)
       await mkdir(place, { recursive: true }).catch(cause => {
         throw new UprezError('not-writable', `--save-images: ${place} cannot be made: ${(cause as Error).message}`, {
@@ -80,8 +106,9 @@ function savePictures(folder: string, id: string) {
   }
 }
 
-function foreignScale(scale: number, { card }: Model): UprezError {
-  return new UprezError(
+function refuseForeignScale(scale: number, { card }: Model): void {
+  if (scale === card.scale) return
+  throw new UprezError(
     'invalid-option',
     `--write-card: the card of ${card.id} takes scores at its own scale, ×${card.scale}, not ×${scale}`,
     {

@@ -1,21 +1,33 @@
 import type { Dirent } from 'node:fs'
 import { readdir } from 'node:fs/promises'
-import { basename, extname, join, resolve } from 'node:path'
+import { basename, extname, join, parse, resolve } from 'node:path'
 import { UprezError } from '../errors.js'
+import { readHeader } from '../infer/files.js'
 
-/** A named set of pictures, each the high-resolution side. */
+/** A named set of pictures. */
 export interface DataSet {
   name: string
   folder: string
-  /** Names inside the folder, sorted. */
-  files: string[]
+  /** In the order of their names. */
+  pictures: SetPicture[]
+  /** Of a set of pairs; null where the low side is made, at whatever scale is asked. */
+  scale: number | null
+}
+
+/** Paths of a picture's two sides. */
+export interface SetPicture {
+  name: string
+  high: string
+  /** null: made from the high side. */
+  low: string | null
 }
 
 const EXTENSIONS = new Set(['.png', '.jpg', '.jpeg', '.webp', '.avif', '.tif', '.tiff'])
 
 /**
- * The sets that the folders mean: one that holds pictures is a set, one that holds none stands for those of its folders that do.
- * @throws UprezError `no-input`, `no-images`, and `invalid-option` where two sets have one name
+ * The sets that the folders mean. A folder of pictures is a set of high sides; one that holds `lq/` and `gt/` a set of pairs, matched
+ * by name (extensions aside); any other stands for those of its folders that are sets.
+ * @throws UprezError `no-input`, `no-images`, and `invalid-option` where two sets have one name or a picture of a pair has no partner
  */
 export async function findSets(folders: readonly string[]): Promise<DataSet[]> {
   const sets = (await Promise.all(folders.map(setsIn))).flat()
@@ -28,7 +40,7 @@ export async function findSets(folders: readonly string[]): Promise<DataSet[]> {
 
 async function setsIn(folder: string): Promise<DataSet[]> {
   const entries = await list(folder)
-  const own = setOf(folder, entries)
+  const own = await setOf(folder, entries)
   if (own) return [own]
   const inner = entries.filter(entry => entry.isDirectory() && !entry.name.startsWith('.')).map(entry => join(folder, entry.name))
   const sets = await Promise.all(inner.sort().map(async path => setOf(path, await list(path))))
@@ -36,16 +48,46 @@ async function setsIn(folder: string): Promise<DataSet[]> {
   if (found.length > 0) return found
   throw new UprezError('no-images', `--data: ${folder} holds no picture, nor does a folder in it`, {
     param: 'data',
-    expected: 'PNG, JPEG, WebP, AVIF or TIFF files',
+    expected: 'PNG, JPEG, WebP, AVIF or TIFF files, or folders lq and gt of them',
     got: folder,
   })
 }
 
-function setOf(folder: string, entries: Dirent[]): DataSet | undefined {
+async function setOf(folder: string, entries: Dirent[]): Promise<DataSet | undefined> {
+  const name = basename(resolve(folder))
+  const isFolder = (name: string) => entries.some(entry => entry.name === name && entry.isDirectory())
+  if (isFolder('lq') && isFolder('gt')) return pairsOf(name, folder)
+  const pictures = picturesOf(entries).map(name => ({ name, high: join(folder, name), low: null }))
+  return pictures.length === 0 ? undefined : { name, folder, pictures, scale: null }
+}
+
+async function pairsOf(name: string, folder: string): Promise<DataSet> {
+  const [lows, highs] = await Promise.all(['lq', 'gt'].map(async side => picturesOf(await list(join(folder, side)))))
+  const byStem = new Map(lows!.map(low => [parse(low).name, low]))
+  const single = highs!.find(high => !byStem.has(parse(high).name))
+  if (single !== undefined || highs!.length !== byStem.size || lows!.length !== byStem.size) throw unpaired(folder, single)
+  if (highs!.length === 0) throw unpaired(folder, undefined)
+  const pictures = highs!.map(high => ({
+    name: high,
+    high: join(folder, 'gt', high),
+    low: join(folder, 'lq', byStem.get(parse(high).name)!),
+  }))
+  return { name, folder, pictures, scale: await scaleOf(pictures[0]!) }
+}
+
+/** As the first pair's headers have it; every other pair is held to it when it is read. */
+async function scaleOf({ high, low }: { high: string; low: string }): Promise<number> {
+  const [large, small] = await Promise.all([readHeader({ path: high }), readHeader({ path: low })])
+  return Math.max(1, Math.floor(large.width / small.width))
+}
+
+function picturesOf(entries: Dirent[]): string[] {
   const isPicture = (entry: Dirent) =>
     !entry.isDirectory() && !entry.name.startsWith('.') && EXTENSIONS.has(extname(entry.name).toLowerCase())
-  const files = entries.filter(isPicture).map(entry => entry.name)
-  return files.length === 0 ? undefined : { name: basename(resolve(folder)), folder, files: files.sort() }
+  return entries
+    .filter(isPicture)
+    .map(entry => entry.name)
+    .sort()
 }
 
 async function list(folder: string): Promise<Dirent[]> {
@@ -57,6 +99,15 @@ async function list(folder: string): Promise<Dirent[]> {
       got: folder,
       cause,
     })
+  })
+}
+
+function unpaired(folder: string, high: string | undefined): UprezError {
+  const what = high === undefined ? 'lq and gt do not hold the same names' : `gt/${high} has no partner in lq`
+  return new UprezError('invalid-option', `--data: ${folder}: ${what}`, {
+    param: 'data',
+    expected: 'a picture of the same name in lq for each in gt',
+    got: high ?? folder,
   })
 }
 

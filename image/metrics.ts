@@ -1,6 +1,7 @@
 import { UprezError } from '../errors.js'
 import type { Image } from './image.js'
 import { luma } from './luma.js'
+import { shave as shaved } from './shave.js'
 
 /**
  * PSNR in dB over all samples of two 8-bit pictures (peak 255), `shave` pixels left out at each border. Equal pictures: Infinity.
@@ -24,7 +25,11 @@ export function psnrY(a: Image, b: Image, shave: number): number {
  */
 export function ssimY(a: Image, b: Image, shave: number): number {
   requireComparable(a, b, shave)
-  return ssim(shaved(luma(a), shave), shaved(luma(b), shave))
+  const plane = (image: Image): Plane => {
+    const y = shaved(luma(image), shave)
+    return { ...y, data: Float64Array.from(y.data) }
+  }
+  return ssim(plane(a), plane(b))
 }
 
 interface Plane {
@@ -95,17 +100,6 @@ function combined(a: Plane, b: Plane, value: (va: number, vb: number) => number)
   const data = new Float64Array(a.data.length)
   for (let i = 0; i < data.length; i++) data[i] = value(a.data[i]!, b.data[i]!)
   return { ...a, data }
-}
-
-function shaved(image: Image<Float32Array>, shave: number): Plane {
-  const width = image.width - 2 * shave
-  const height = image.height - 2 * shave
-  const data = new Float64Array(width * height)
-  for (let y = 0; y < height; y++) {
-    const from = (y + shave) * image.width + shave
-    data.set(image.data.subarray(from, from + width), y * width)
-  }
-  return { data, width, height }
 }
 
 function meanSquare(

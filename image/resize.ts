@@ -1,7 +1,8 @@
 import { UprezError } from '../errors.js'
 import type { Image, Samples } from './image.js'
 
-export type ResizeKernel = 'box' | 'bilinear' | 'bicubic' | 'lanczos3'
+/** `box` averages the pixels whose centres a result pixel covers, `area` what it covers of each. */
+export type ResizeKernel = 'box' | 'area' | 'bilinear' | 'bicubic' | 'lanczos3'
 
 export interface ResizeOptions {
   /** Size of the result in pixels. */
@@ -167,7 +168,7 @@ function tapsFor(inputLength: number, outputLength: number, kernelName: ResizeKe
     const first = Math.floor(centre - reach)
     const weights = spread.subarray(x * wide, (x + 1) * wide)
     let sum = 0
-    for (let t = 0; t < wide; t++) sum += weights[t] = at(shrink * (centre - first - t))
+    for (let t = 0; t < wide; t++) sum += weights[t] = at(shrink * (centre - first - t), shrink)
     const from = weights.findIndex(w => w !== 0)
     const to = weights.findLastIndex(w => w !== 0) + 1
     for (let t = from; t < to; t++) weights[t - from] = weights[t]! / sum
@@ -182,8 +183,10 @@ function tapsFor(inputLength: number, outputLength: number, kernelName: ResizeKe
   return { start, weights, count, before, after }
 }
 
-const kernels: Record<ResizeKernel, { radius: number; at: (x: number) => number }> = {
+/** In units of the result's pixels where it gets smaller; `shrink` is then the width of an input pixel. */
+const kernels: Record<ResizeKernel, { radius: number; at: (x: number, shrink: number) => number }> = {
   box: { radius: 0.5, at: x => (x >= -0.5 && x < 0.5 ? 1 : 0) },
+  area: { radius: 1, at: (x, shrink) => Math.max(0, Math.min(shrink, (1 + shrink) / 2 - Math.abs(x))) },
   bilinear: { radius: 1, at: x => Math.max(0, 1 - Math.abs(x)) },
   bicubic: {
     radius: 2,

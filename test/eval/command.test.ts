@@ -30,24 +30,74 @@ before(async () => {
 })
 after(() => rm(root, { recursive: true, force: true }))
 
-test('prints a row for every set beside bilinear and bicubic', async () => {
+test('prints a row for every set and method, the originals last', async () => {
   const { code, stdout } = await evaluate('-m', model, '--data', join(root, 'data'))
   assert.equal(code, 0)
-  const score = String.raw`\d\d\.\d\d / 0\.\d{4}`
-  assert.match(stdout, /bilinear +bicubic +nearest-x2 +s\/megapixel/)
-  assert.match(stdout, new RegExp(`^A +2 +${score} +${score} +${score} +\\d`, 'm'))
-  assert.match(stdout, new RegExp(`^B +1 +${score} +${score} +${score} +\\d`, 'm'))
+  const rows = tableOf(stdout)
+  assert.deepEqual(rows[0], ['set', 'images', 'method', 'PSNR-Y dB', 'PSNR-RGB dB', 'SSIM-Y', 'NIQE (uprez fit)', 's/megapixel'])
+  const methods = ['bilinear', 'bicubic', 'lanczos', 'nearest-x2', 'original']
+  assert.deepEqual(
+    rows.slice(2).map(row => row.slice(0, 3)),
+    [...methods.map(method => ['A', '2', method]), ...methods.map(method => ['B', '1', method])],
+  )
+  assert.match(rows[2]!.slice(3).join(' '), /^\d\d\.\d\d \d\d\.\d\d 0\.\d{4} – \d+\.\d{3}$/)
+  assert.deepEqual(rows[6]!.slice(3), Array(5).fill('–'))
+})
+
+test('models of two scales stand in two tables; --checks adds its columns, -o and --csv make a file', async () => {
+  const third = (await writeModel(root, { id: 'nearest-x3', kind: 'nearest', scale: 3 })).dir
+  const other = (await writeModel(root, { id: 'other-x2', kind: 'network', scale: 2 })).dir
+  const { code, stdout } = await evaluate('-n', third, other, model, '--data', join(root, 'data', 'A'), '--checks')
+  assert.equal(code, 0)
+  assert.deepEqual(stdout.match(/^### .*/gm), ['### ×2', '### ×3'])
+  const rows = tableOf(stdout)
+  assert.deepEqual(rows[0]!.slice(-3), ['back to low dB', 'shift', 'grid ×'])
+  assert.deepEqual(
+    rows.filter(row => /-x\d$/.test(row[2]!)).map(row => row[2]),
+    ['other-x2', 'nearest-x2', 'nearest-x3'],
+  )
+
+  const file = join(root, 'scores.csv')
+  const { stdout: nothing } = await evaluate('-n', third, model, '--data', join(root, 'data', 'A'), '--csv', '-o', file)
+  assert.equal(nothing, '')
+  const lines = (await readFile(file, 'utf8')).trim().split('\n')
+  assert.equal(lines[0], 'scale,set,images,method,psnr_y_db,psnr_rgb_db,ssim_y,niqe_uprez_fit,s_per_megapixel')
+  assert.equal(lines.length, 1 + 2 * 5)
+  assert.match(lines[4]!, /^2,A,2,nearest-x2,\d+\.\d+,\d+\.\d+,0\.\d+,,\d/)
+})
+
+test('what cannot be compared is refused before any work', async () => {
+  const pairs = join(root, 'pairs')
+  for (const side of ['lq', 'gt']) {
+    await mkdir(join(pairs, side), { recursive: true })
+    await writeFile(
+      join(pairs, side, 'a.png'),
+      await encode(drawPhoto(side === 'gt' ? 96 : 32, side === 'gt' ? 96 : 32), 'png', undefined, {}),
+    )
+  }
+  const foreign = await evaluate('-m', model, '--data', pairs)
+  assert.equal(foreign.code, 2)
+  assert.match(foreign.stderr, /the pairs of .*pairs are at ×3, the models are measured at ×2/)
+  assert.equal((await evaluate('-m', model, '--data', pairs, '--scale', '3')).code, 0)
+  const twice = await evaluate('-n', model, `${model}/card.json`, '--data', join(root, 'data'))
+  assert.match(twice.stderr, /invalid-option: -n: two rows would be called nearest-x2/)
+  const nowhere = await evaluate('-m', model, '--data', join(root, 'data'), '-o', join(root, 'none', 'x.md'))
+  assert.match(nowhere.stderr, /not-writable/)
 })
 
 test('--json speaks on stdout, picture by picture; --save-images leaves what was compared', async () => {
   const { stdout } = await evaluate('-m', model, '--data', join(root, 'data', 'A'), '--json', '--save-images', join(root, 'saved'))
   const report = JSON.parse(stdout)
-  assert.equal(report.model, 'nearest-x2')
+  assert.deepEqual(
+    report.models.map(({ id, scale }: { id: string; scale: number }) => [id, scale]),
+    [['nearest-x2', 2]],
+  )
   assert.equal(report.provider, 'cpu')
   const [{ set, images, mean }] = report.sets
   assert.deepEqual([set, images.length], ['A', 2])
-  assert.equal(mean.model.psnrY, (images[0].figures.model.psnrY + images[1].figures.model.psnrY) / 2)
-  for (const kind of ['low', 'bicubic', 'nearest-x2'])
+  const [a, b] = images.map((image: { figures: Record<string, { psnrY: number }> }) => image.figures['nearest-x2']!.psnrY)
+  assert.equal(mean['nearest-x2'].psnrY, (a + b) / 2)
+  for (const kind of ['low', 'bilinear', 'bicubic', 'lanczos', 'nearest-x2'])
     assert.deepEqual((await readdir(join(root, 'saved', 'A', kind))).sort(), ['a.png', 'b.png'])
 })
 
@@ -73,7 +123,7 @@ test('a picture that cannot be read is named, the others are measured, the exit 
   await writeFile(join(data, 'z.png'), 'not a picture')
   const { code, stdout, stderr } = await evaluate('-m', folder, '--data', data, '--write-card')
   assert.equal(code, 1)
-  assert.match(stdout, /^damaged +2 /m)
+  assert.match(stdout, /^\| damaged \| +2 /m)
   assert.match(stderr, /z\.png: not-an-image: /)
   assert.deepEqual((await readCard(folder)).scores, [])
 })
@@ -93,7 +143,8 @@ test('a folder without pictures ends with no-images', async () => {
 
 test('a new score replaces the old one of its set; those of other sets stay', async () => {
   const { dir, card } = await writeModel(root, { id: 'replaced' })
-  const write = (set: string, psnrY: number) => writeScores({ card, folder: dir }, [evaluation(set, psnrY)])
+  const write = (set: string, psnrY: number) =>
+    writeScores({ card, folder: dir }, [evaluation('replaced', set, psnrY), evaluation('another', set, 1)])
   await write('Set5', 30)
   await write('Set14', 28)
   await write('Set5', 31.23456)
@@ -106,14 +157,25 @@ test('a new score replaces the old one of its set; those of other sets stay', as
 test('a card whose model was replaced meanwhile takes no scores of the old one', async () => {
   const { dir, card } = await writeModel(root, { id: 'other' })
   const measured = { ...card, model: { ...card.model, sha256: '0'.repeat(64) } }
-  await assert.rejects(writeScores({ card: measured, folder: dir }, [evaluation('Set5', 30)]), { code: 'model-mismatch' })
+  await assert.rejects(writeScores({ card: measured, folder: dir }, [evaluation('other', 'Set5', 30)]), { code: 'model-mismatch' })
   assert.deepEqual((await readCard(dir)).scores, [])
 })
 
-function evaluation(name: string, psnrY: number): Evaluation {
-  const figures: Figures = { psnrY, ssimY: 0.9, seconds: 1 }
-  const images = [{ file: 'a.png', width: 1, height: 1, figures: { bilinear: figures, bicubic: figures, model: figures } }]
-  return { set: { name, folder: name, files: ['a.png'] }, images, failures: [] }
+function evaluation(model: string, name: string, psnrY: number): Evaluation {
+  const figures: Figures = { psnrY, psnrRgb: psnrY, ssimY: 0.9, niqe: null, seconds: 1 }
+  const images = [{ name: 'a.png', width: 1, height: 1, original: { niqe: null }, figures: { [model]: figures } }]
+  return { set: { name, folder: name, pictures: [], scale: null }, scale: 2, methods: [model], images, failures: [] }
+}
+
+/** Cells of all rows of a Markdown table. */
+function tableOf(text: string): string[][] {
+  const lines = text.split('\n').filter(line => line.startsWith('|'))
+  return lines.map(line =>
+    line
+      .split('|')
+      .slice(1, -1)
+      .map(cell => cell.trim()),
+  )
 }
 
 async function readCard(folder: string): Promise<UpscaleCard> {

@@ -6,7 +6,9 @@ import type { Image } from '../../image/image.js'
 import { type ResizeKernel, resize } from '../../image/resize.js'
 import { drawFlat, drawNoise, drawPhoto, fill } from '../support/draw.js'
 
-const kernels: ResizeKernel[] = ['box', 'bilinear', 'bicubic', 'lanczos3']
+/** Those that imresize has too. */
+type MatlabKernel = Exclude<ResizeKernel, 'area'>
+const kernels: MatlabKernel[] = ['box', 'bilinear', 'bicubic', 'lanczos3']
 const sides = fc.integer({ min: 1, max: 24 })
 
 test("every kernel computes what MATLAB's imresize writes down, in both orders of the passes", () => {
@@ -112,6 +114,23 @@ test('a box makes each pixel of a quarter the mean of its four', () => {
   assert.deepEqual([...resize(image, { width: 2, height: 1, kernel: 'box' }).data], [3.5, 5.5])
 })
 
+test('area weighs each pixel by how much of it is covered', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 40 }), (a, b) => {
+      const [from, to] = [Math.max(a, b), Math.min(a, b)]
+      const row = floats(drawNoise(from, 1, 1))
+      const ours = resize(row, { width: to, height: 1, kernel: 'area' }).data
+      for (let x = 0; x < to; x++) {
+        const [left, right] = [(x * from) / to, ((x + 1) * from) / to]
+        const covered = (i: number) => Math.max(0, Math.min(i + 1, right) - Math.max(i, left))
+        const sum = row.data.reduce((total, value, i) => total + value * covered(i), 0)
+        assert.ok(Math.abs(ours[x]! - (sum * to) / from) < 1e-6)
+      }
+    }),
+    { numRuns: 100 },
+  )
+})
+
 test('a size that is no positive whole number is refused', () => {
   for (const width of [0, -1, 1.5, Number.NaN]) {
     assert.throws(
@@ -126,7 +145,7 @@ function imresize(
   image: Image<Uint8Array | Float32Array>,
   width: number,
   height: number,
-  kernel: ResizeKernel,
+  kernel: MatlabKernel,
   antialias: boolean,
 ): Float64Array {
   const { channels } = image
@@ -161,7 +180,7 @@ function imresize(
   return data
 }
 
-function contributions(inLength: number, outLength: number, kernel: ResizeKernel, antialias: boolean): [index: number, weight: number][][] {
+function contributions(inLength: number, outLength: number, kernel: MatlabKernel, antialias: boolean): [index: number, weight: number][][] {
   const scale = outLength / inLength
   const narrow = antialias && scale < 1 ? scale : 1
   const kernelWidth = { box: 1, bilinear: 2, bicubic: 4, lanczos3: 6 }[kernel] / narrow
@@ -180,7 +199,7 @@ function contributions(inLength: number, outLength: number, kernel: ResizeKernel
   })
 }
 
-function kernelAt(kernel: ResizeKernel, x: number): number {
+function kernelAt(kernel: MatlabKernel, x: number): number {
   const a = Math.abs(x)
   if (kernel === 'box') return x >= -0.5 && x < 0.5 ? 1 : 0
   if (kernel === 'bilinear') return a < 1 ? 1 - a : 0
