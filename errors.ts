@@ -24,6 +24,7 @@ export const ERROR_TABLE = {
   'parity-failed': { status: 500, title: 'The exported file does not compute what the trained network computes' },
   'unsupported-layer': { status: 500, title: 'The network cannot be exported' },
   'invalid-weights': { status: 400, title: 'The file of weights is damaged or of an unknown kind' },
+  'unknown-architecture': { status: 400, title: 'The weights fit no architecture that is known' },
   'unsafe-weights': { status: 400, title: 'The file holds more than weights' },
   // running
   busy: { status: 503, title: 'The server is at capacity' },
@@ -44,6 +45,7 @@ export const ERROR_TABLE = {
   // files and folders
   'no-input': { status: 400, title: 'The input does not exist' },
   'no-images': { status: 400, title: 'The folder holds no usable image' },
+  'pair-mismatch': { status: 400, title: 'The low and the high side of a picture do not fit' },
   'not-writable': { status: 500, title: 'The output cannot be written' },
   'no-space': { status: 507, title: 'Not enough free space' },
   'output-exists': { status: 409, title: 'The output already exists' },

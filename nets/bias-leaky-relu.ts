@@ -1,11 +1,6 @@
 import type * as TF from '@tensorflow/tfjs'
 import type { Tf } from './engine.js'
-
-/** The part of the native backend that runs a TensorFlow op by name. */
-interface NativeBackend {
-  binding: { TF_ATTR_FLOAT: number; TF_ATTR_TYPE: number; TF_ATTR_STRING: number; TF_FLOAT: number }
-  executeSingleOutput(op: string, attributes: { name: string; type: number; value: unknown }[], inputs: TF.Tensor[]): TF.Tensor
-}
+import { type NativeOp, nativeOp } from './native-ops.js'
 
 /**
  * leakyReLU(x + bias), NHWC, with a first-order gradient that keeps only the output: its sign tells the slope
@@ -15,7 +10,7 @@ interface NativeBackend {
  * for each, several times faster. wasm's leakyRelu kernel is slow, its prelu kernel is not.
  */
 export function biasLeakyRelu(tf: Tf, x: TF.Tensor4D, bias: TF.Tensor1D, alpha: number): TF.Tensor4D {
-  const ops = tf.getBackend() === 'tensorflow' ? nativeOps(tf) : portableOps(tf)
+  const ops = activationOps(tf)
   const run = tf.customGrad((x, bias, save) => {
     const biased = ops.addBias(x as TF.Tensor4D, bias as TF.Tensor1D)
     const y = alpha === 1 ? biased : ops.leaky(biased, alpha)
@@ -31,14 +26,20 @@ export function biasLeakyRelu(tf: Tf, x: TF.Tensor4D, bias: TF.Tensor1D, alpha: 
   return run(x, bias) as TF.Tensor4D
 }
 
-interface Ops {
+/** The fastest kernels of the engine in use; called inside a customGrad, since tfjs does not know the gradients of these. */
+export function activationOps(tf: Tf): ActivationOps {
+  const native = nativeOp(tf)
+  return native ? nativeOps(native) : portableOps(tf)
+}
+
+export interface ActivationOps {
   addBias(x: TF.Tensor4D, bias: TF.Tensor1D): TF.Tensor
   leaky(x: TF.Tensor, alpha: number): TF.Tensor
   leakyGradient(dy: TF.Tensor, y: TF.Tensor, alpha: number): TF.Tensor
   biasGradient(dy: TF.Tensor): TF.Tensor
 }
 
-function portableOps(tf: Tf): Ops {
+function portableOps(tf: Tf): ActivationOps {
   return {
     addBias: (x, bias) => tf.add(x, bias),
     leaky: (x, alpha) => (alpha === 0 ? tf.relu(x) : tf.prelu(x, tf.scalar(alpha).reshape(x.shape.map(() => 1)))),
@@ -47,15 +48,13 @@ function portableOps(tf: Tf): Ops {
   }
 }
 
-function nativeOps(tf: Tf): Ops {
-  const backend = tf.backend() as unknown as NativeBackend
-  const { TF_ATTR_FLOAT, TF_ATTR_TYPE, TF_FLOAT } = backend.binding
-  const float = { name: 'T', type: TF_ATTR_TYPE, value: TF_FLOAT }
-  const slope = (alpha: number) => ({ name: 'alpha', type: TF_ATTR_FLOAT, value: alpha })
+function nativeOps(run: NativeOp): ActivationOps {
+  const one = (op: string, inputs: TF.Tensor[], alpha?: number) =>
+    run(op, alpha === undefined ? {} : { alpha: { float: alpha } }, inputs)[0]!
   return {
-    addBias: (x, bias) => backend.executeSingleOutput('BiasAdd', [float], [x, bias]),
-    leaky: (x, alpha) => backend.executeSingleOutput('LeakyRelu', [float, slope(alpha)], [x]),
-    leakyGradient: (dy, y, alpha) => backend.executeSingleOutput('LeakyReluGrad', [float, slope(alpha)], [dy, y]),
-    biasGradient: dy => backend.executeSingleOutput('BiasAddGrad', [float], [dy]),
+    addBias: (x, bias) => one('BiasAdd', [x, bias]),
+    leaky: (x, alpha) => one('LeakyRelu', [x], alpha),
+    leakyGradient: (dy, y, alpha) => one('LeakyReluGrad', [dy, y], alpha),
+    biasGradient: dy => one('BiasAddGrad', [dy]),
   }
 }

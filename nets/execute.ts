@@ -1,17 +1,22 @@
 import { spawn } from 'node:child_process'
 
-/** Runs a program to its end. @returns its exit code (127: it could not be started) and what it said on both streams */
-export function execute(command: string, args: string[]): Promise<{ code: number; output: string }> {
+/** Runs a program to its end. @returns its exit code (127: it could not be started), what it said on standard output, and on both streams */
+export function execute(
+  command: string,
+  args: string[],
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<{ code: number; stdout: string; output: string }> {
   return new Promise(resolve => {
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
-    let output = ''
-    child.stdout.on('data', chunk => {
-      output += chunk
+    const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
+    let [stdout, output] = ['', '']
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text
+      output += text
     })
-    child.stderr.on('data', chunk => {
-      output += chunk
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      output += text
     })
-    child.on('error', error => resolve({ code: 127, output: error.message }))
-    child.on('close', (code, signal) => resolve({ code: code ?? 1, output: signal ? `${output}\nended by ${signal}` : output }))
+    child.on('error', error => resolve({ code: 127, stdout, output: error.message }))
+    child.on('close', (code, signal) => resolve({ code: code ?? 1, stdout, output: signal ? `${output}\nended by ${signal}` : output }))
   })
 }

@@ -32,7 +32,7 @@ export async function saveModel(model: TF.LayersModel, dir: string, beside: Reco
 }
 
 /**
- * Reads what `saveModel` wrote, our own layers included.
+ * Reads what `saveModel` wrote, our own layers included, and any other layers model whose weights lie beside its `model.json`.
  * @throws UprezError `no-input` when the folder holds no model, `not-a-run` when its files are damaged
  */
 export async function loadModel(tf: Tf, dir: string): Promise<TF.LayersModel> {
@@ -46,10 +46,9 @@ export async function loadModel(tf: Tf, dir: string): Promise<TF.LayersModel> {
   })
   try {
     const json = JSON.parse(text) as { modelTopology: object; weightsManifest: TF.io.WeightsManifestConfig }
-    const [group] = json.weightsManifest
-    const bytes = await readFile(join(dir, group!.paths[0]!))
-    const weightData = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength)
-    const artifacts = { modelTopology: json.modelTopology, weightSpecs: group!.weights, weightData }
+    const parts = await Promise.all(json.weightsManifest.flatMap(({ paths }) => paths).map(path => readFile(join(dir, path))))
+    const weightData = new Uint8Array(Buffer.concat(parts)).buffer
+    const artifacts = { modelTopology: json.modelTopology, weightSpecs: json.weightsManifest.flatMap(({ weights }) => weights), weightData }
     layersOf(tf)
     return await tf.loadLayersModel({ load: async () => artifacts })
   } catch (cause) {

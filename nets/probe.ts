@@ -1,14 +1,15 @@
 import type { Rank } from '@tensorflow/tfjs'
-import { type EngineName, useEngine } from './engine.js'
+import { deviceOf, type EngineName, useEngine } from './engine.js'
 
-// Run as a child process by `doctor` and `setup`: one convolution on the engine named, its value checked.
+// Run as a child process by tryEngine: one convolution on the engine named, its value checked. The last line says what computed it.
 try {
   const tf = await useEngine(process.argv[2] as EngineName)
   const sum = tf.tidy(() => tf.conv2d(tf.ones<Rank.R4>([1, 8, 8, 4]), tf.ones<Rank.R4>([3, 3, 4, 16]), 1, 'valid').sum())
   const value = (await sum.data())[0]
   if (value !== 6 * 6 * 16 * 36) throw new Error(`one convolution gave ${value}, expected ${6 * 6 * 16 * 36}`)
+  console.log(await deviceOf(tf))
   process.exit(0)
 } catch (error) {
-  console.error((error as Error).message)
+  console.error(String(error))
   process.exit(1)
 }

@@ -16,8 +16,9 @@ interface Attributes {
  *   input gradient   dx = conv(dy with s−1 zeros between its pixels, w turned by 180° with its channel axes swapped)
  *   filter gradient  dw = conv(x as [C,H,W,N], dy as an [oh,ow,N,Co] filter dilated by s), a sum over the batch axis
  *
- * With a dilation d, the first is dilated by d and the second takes steps of d. Exact, and differentiable again, since
- * both are made of ops with gradients. Replaces tfjs' gradient of Conv2D for the whole process.
+ * With a dilation d, the first is dilated by d and the second takes steps of d. A transposed convolution is the input gradient of one:
+ * its own gradients are that convolution and, again, the filter gradient. Exact, and differentiable again, since all are made of ops
+ * with gradients. Replaces tfjs' gradients of Conv2D and Conv2DBackpropInput for the whole process.
  */
 export function registerConvolutionGradients(tf: Tf): void {
   tf.unregisterGradient('Conv2D')
@@ -32,6 +33,21 @@ export function registerConvolutionGradients(tf: Tf): void {
       return {
         x: () => inputGradient(tf, dy as TF.Tensor4D, filter, info),
         filter: () => filterGradient(tf, x, dy as TF.Tensor4D, info),
+      }
+    },
+  })
+  tf.unregisterGradient('Conv2DBackpropInput')
+  tf.registerGradient({
+    kernelName: 'Conv2DBackpropInput',
+    inputsToSave: ['dy', 'filter'],
+    gradFunc: (ddx, saved, attributes) => {
+      const [dy, filter] = saved as [TF.Tensor4D, TF.Tensor4D]
+      const x = ddx as TF.Tensor4D
+      const { strides, pad, dimRoundingMode } = attributes as unknown as Attributes
+      const info = tf.backend_util.computeConv2DInfo(x.shape, filter.shape, strides, 1, pad, dimRoundingMode)
+      return {
+        dy: () => tf.conv2d(x, filter, strides, pad, 'NHWC', 1, dimRoundingMode),
+        filter: () => filterGradient(tf, x, dy, info),
       }
     },
   })

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, beforeEach, test } from 'node:test'
 import { defaultEngine, useEngine } from '../../nets/engine.js'
-import { generatorFacts } from '../../nets/generator.js'
-import { nativeAddon, nativeFolder, probeNative, setupNative } from '../../nets/native.js'
-import { resolveConfig } from '../../train/config.js'
+import { nativeAddon, nativeFolder, setupNative } from '../../nets/native.js'
+import { tryEngine } from '../../nets/try-engine.js'
+import { dawnAddon, webgpuFolder } from '../../nets/webgpu.js'
 
 const folder = await mkdtemp(join(tmpdir(), 'uprez-engine-'))
 const path = process.env.PATH
@@ -16,19 +16,44 @@ beforeEach(async () => {
   process.env.UPREZ_CACHE = await mkdtemp(join(folder, 'cache-'))
 })
 
-test('without the native engine, wasm is the default, and asking for the native one says how to get it', async () => {
-  assert.equal(nativeAddon(), undefined)
-  assert.equal(defaultEngine(), 'wasm')
-  await assert.rejects(useEngine('tensorflow'), { code: 'engine-unavailable', message: /npm run setup -- tensorflow/ })
-  assert.match((await probeNative())!, /not set up/)
+test('with nothing set up, wasm is the default, and asking for another engine says how to get it', async () => {
+  assert.deepEqual([nativeAddon(), dawnAddon()], [undefined, undefined])
+  assert.equal(await defaultEngine(), 'wasm')
+  for (const engine of ['tensorflow', 'webgpu'] as const) {
+    const how = new RegExp(`npm run setup -- ${engine}`)
+    await assert.rejects(useEngine(engine), { code: 'engine-unavailable', message: how })
+    const { trouble, device } = await tryEngine(engine)
+    assert.match(trouble!, how)
+    assert.equal(device, 'none')
+  }
+})
+
+test('a trial says what computed', async () => {
+  assert.deepEqual(await tryEngine('cpu'), { trouble: undefined, device: 'CPU' })
 })
 
 test('a damaged native engine is refused with the reason', async () => {
   await mkdir(nativeFolder(), { recursive: true })
   await writeFile(join(nativeFolder(), 'tfjs_binding.node'), 'not a library')
-  assert.equal(defaultEngine(), 'tensorflow')
+  assert.equal(await defaultEngine(), 'tensorflow')
   await assert.rejects(useEngine('tensorflow'), { code: 'engine-unavailable', message: /cannot be loaded: .*; make it again/ })
-  assert.match((await probeNative())!, /cannot be loaded/)
+  assert.match((await tryEngine('tensorflow')).trouble!, /cannot be loaded/)
+})
+
+test('a damaged WebGPU is refused with the reason', async () => {
+  await mkdir(webgpuFolder(), { recursive: true })
+  await writeFile(join(webgpuFolder(), 'dawn.node'), 'not a library')
+  const refusal = { code: 'engine-unavailable', message: /cannot be loaded: .*; remove .* again/ }
+  await assert.rejects(defaultEngine(), refusal)
+  await assert.rejects(useEngine('webgpu'), refusal)
+})
+
+test("CUDA's engine comes before the CPU's", async () => {
+  for (const variant of ['cpu', 'cuda'] as const) {
+    await mkdir(nativeFolder(variant), { recursive: true })
+    await writeFile(join(nativeFolder(variant), 'tfjs_binding.node'), '')
+    assert.equal(nativeAddon(), join(nativeFolder(variant), 'tfjs_binding.node'))
+  }
 })
 
 test('setting up without its tools names the missing one and leaves nothing behind', { skip: process.platform !== 'linux' }, async () => {
@@ -38,12 +63,4 @@ test('setting up without its tools names the missing one and leaves nothing behi
     { code: 'engine-unavailable', message: /python3 was not found; apt install/ },
   )
   assert.equal(nativeAddon(), undefined)
-})
-
-test('the network of the fast-x4 preset keeps its bounds', () => {
-  const { network, scale } = resolveConfig('fast-x4', {})
-  const facts = generatorFacts(network, scale)
-  assert.ok(facts.parameters <= 120_000, `${facts.parameters} parameters`)
-  assert.equal(facts.receptiveField, 13)
-  assert.equal(facts.sizeMultiple, 1)
 })

@@ -4,10 +4,10 @@ import type * as TF from '@tensorflow/tfjs'
 import fc from 'fast-check'
 import { biasLeakyRelu } from '../../nets/bias-leaky-relu.js'
 import { type EngineName, type Tf, useEngine } from '../../nets/engine.js'
-import { type FastConfig, fastFacts } from '../../nets/fast.js'
+import { networkFacts } from '../../nets/facts.js'
 import { makeGenerator } from '../../nets/generator.js'
-import { type CollapsibleConfig, type CollapsibleLayer, layersOf } from '../../nets/layers.js'
-import { pixelLoss } from '../../train/losses.js'
+import type { CollapsibleConfig, CollapsibleLayer } from '../../nets/layers/collapsible-conv.js'
+import { layersOf } from '../../nets/layers.js'
 import { products } from './convolution.js'
 import { random } from './draw.js'
 
@@ -190,53 +190,6 @@ export function testNets(engine: EngineName, { skip, ownGradients }: { skip: str
     })
   })
 
-  for (const kind of ['l1', 'l2'] as const) {
-    test(`${engine}: the ${kind} pixel loss and its gradient are their definition, luma included`, { skip }, () => {
-      tf.tidy(() => {
-        const shape: [number, number, number, number] = [2, 3, 4, 3]
-        const output = tf.tensor4d(numbers(shape, 1), shape)
-        const target = tf.tensor4d(numbers(shape, 2), shape)
-        const luma = 0.7
-        const difference = Array.from(output.sub(target).dataSync())
-        const pixels = difference.length / 3
-        const weights = [65.481 / 255, 128.553 / 255, 24.966 / 255]
-        const lumas = Array.from({ length: pixels }, (_, p) => weights.reduce((sum, weight, c) => sum + weight * difference[p * 3 + c]!, 0))
-        const [norm, slope] = kind === 'l1' ? [Math.abs, Math.sign] : [(v: number) => v * v, (v: number) => 2 * v]
-        const mean = (values: number[]) => values.reduce((sum, value) => sum + norm(value), 0) / values.length
-        close(pixelLoss(tf, output, target, kind, luma), [mean(difference) + luma * mean(lumas)], 'loss')
-        close(pixelLoss(tf, output, target, kind, 0), [mean(difference)], 'loss without luma')
-        const gradient = tf.grad(output => pixelLoss(tf, output as TF.Tensor4D, target, kind, luma))(output)
-        const expected = difference.map(
-          (value, i) => slope(value) / difference.length + (luma * slope(lumas[Math.floor(i / 3)]!) * weights[i % 3]!) / pixels,
-        )
-        close(gradient, expected, 'gradient')
-      })
-    })
-  }
-
-  test(`${engine}: one pixel reaches as far as the receptive field says, and no further`, { skip }, async () => {
-    const config: FastConfig = { ...SMALL, channels: 8, blocks: 3 }
-    const [size, scale, at] = [17, 2, 8]
-    const { receptiveField } = fastFacts(config, scale)
-    const generator = makeGenerator(tf, config, scale, 1)
-    const low = numbers([size, size, 3], 5)
-    const other = low.slice()
-    for (let c = 0; c < 3; c++) other[(at * size + at) * 3 + c]! += 4
-    const enlarge = (data: Float32Array) =>
-      tf.tidy(() => (generator.predict(tf.tensor4d(data, [1, size, size, 3])) as TF.Tensor).dataSync())
-    const [before, after] = [enlarge(low), enlarge(other)]
-    let [top, bottom, left, right] = [size, -1, size, -1]
-    for (const [i, value] of before.entries()) {
-      if (value === after[i]) continue
-      const pixel = Math.floor(i / 3)
-      const [y, x] = [Math.floor(pixel / (size * scale) / scale), Math.floor((pixel % (size * scale)) / scale)]
-      ;[top, bottom, left, right] = [Math.min(top, y), Math.max(bottom, y), Math.min(left, x), Math.max(right, x)]
-    }
-    const reach = [at - receptiveField, at + receptiveField]
-    assert.deepEqual([top, bottom, left, right], [...reach, ...reach])
-    generator.dispose()
-  })
-
   test(`${engine}: a generator starts close to its input enlarged, the same for the same seed in whatever order it is made`, {
     skip,
   }, () => {
@@ -272,7 +225,7 @@ export function testNets(engine: EngineName, { skip, ownGradients }: { skip: str
           products += kernel.size
         }
       })
-      const facts = fastFacts(config, scale)
+      const facts = networkFacts(generator)
       assert.equal(facts.parameters, parameters)
       assert.equal(facts.flopsPerPixel, 2 * products)
       generator.dispose()
@@ -280,7 +233,7 @@ export function testNets(engine: EngineName, { skip, ownGradients }: { skip: str
   })
 }
 
-const SMALL: FastConfig = { kind: 'fast', colours: 3, channels: 8, blocks: 2, slope: 0.1, expansion: 12 }
+const SMALL = { kind: 'fast', colours: 3, channels: 8, blocks: 2, slope: 0.1, expansion: 12 } as const
 
 /** Numbers between −1 and 1, none of them very near 0. */
 function numbers(shape: number[], seed: number): Float32Array {

@@ -11,8 +11,10 @@ import type { Config } from '../../train/config.js'
 import { openImages } from '../../train/images.js'
 import { train } from '../../train/loop.js'
 import type { Report } from '../../train/progress-line.js'
-import { pixelRecipe, type Recipe } from '../../train/recipe.js'
+import type { Recipe } from '../../train/recipe.js'
+import { makeRecipe } from '../../train/recipes/index.js'
 import { saveConfig } from '../../train/run-folder.js'
+import { warmStart } from '../../train/warm-start.js'
 import { drawPhoto } from './draw.js'
 
 /** A folder that goes when the test file is done. */
@@ -36,9 +38,9 @@ export async function writePng(path: string, { data, width, height, channels }: 
 }
 
 /** A report that keeps what it is told. */
-export function recordingReport(): Report & { lines: string[]; losses: number[] } {
-  const [lines, losses]: [string[], number[]] = [[], []]
-  return { lines, losses, say: line => lines.push(line), busy: () => {}, step: ({ loss }) => losses.push(loss) }
+export function recordingReport(): Report & { lines: string[]; steps: Record<string, number>[] } {
+  const [lines, steps]: [string[], Record<string, number>[]] = [[], []]
+  return { lines, steps, say: line => lines.push(line), busy: () => {}, step: ({ values }) => steps.push(values) }
 }
 
 /** Lines of `metrics.jsonl` without what depends on the clock. */
@@ -95,7 +97,8 @@ export async function trainLeg(tf: Tf, { folder, config, resume = false, stopAft
   const images = await openImages(config, report)
   await mkdir(folder, { recursive: true })
   await saveConfig(folder, config)
-  const recipe = alter(pixelRecipe(tf, config))
+  const recipe = alter(await makeRecipe(tf, config))
+  if (!resume) await warmStart(tf, config, recipe, report.say)
   const watched: Report = {
     ...report,
     step(status) {
@@ -103,6 +106,6 @@ export async function trainLeg(tf: Tf, { folder, config, resume = false, stopAft
       if (status.step === stopAfter) stop.abort()
     },
   }
-  const steps = await train({ tf, config, recipe, images, folder, resume, report: watched, signal: stop.signal })
-  return { steps, recipe, images, ...report }
+  const done = await train({ tf, config, recipe, images, folder, resume, report: watched, signal: stop.signal })
+  return { done, recipe, images, ...report }
 }

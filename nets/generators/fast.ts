@@ -1,31 +1,16 @@
 import type * as TF from '@tensorflow/tfjs'
-import type { Tf } from './engine.js'
-import { layersOf } from './layers.js'
+import { z } from 'zod'
+import type { Tf } from '../engine.js'
+import { layersOf } from '../layers.js'
 
-export interface FastConfig {
-  kind: 'fast'
-  /** Input and output colour channels. */
-  colours: 3
-  /** Feature channels; multiples of 16 run best. */
-  channels: number
-  /** 3×3 convolutions between the first and the last. */
-  blocks: number
-  /** Slope of the leaky ReLU. */
-  slope: number
-  /** Inner width of the collapsible kernels in training; 0: plain kernels. */
-  expansion: number
-}
-
-/** What a runtime and a card need to know of a generator. */
-export interface NetworkFacts {
-  /** Radius in input pixels. */
-  receptiveField: number
-  sizeMultiple: number
-  /** Numbers in the exported graph that were learned. */
-  parameters: number
-  /** Per input pixel, a multiply-add counting as two. */
-  flopsPerPixel: number
-}
+export const fastSchema = z.strictObject({
+  kind: z.literal('fast'),
+  colours: z.literal(3).default(3).describe('input and output colour channels'),
+  channels: z.int().min(1).max(512).default(32).describe('feature channels; multiples of 16 run best'),
+  blocks: z.int().min(0).max(64).default(11).describe('3×3 convolutions between the first and the last'),
+  slope: z.number().min(0).max(1).default(0.1).describe('slope of the leaky ReLU'),
+  expansion: z.int().min(0).max(1024).default(64).describe('inner width of the collapsible kernels in training; 0: plain kernels'),
+})
 
 /**
  * The compact generator: a chain of 3×3 convolutions, each with the input added in weight space, one long skip,
@@ -38,7 +23,7 @@ export interface NetworkFacts {
  *
  * Float NHWC [n,h,w,3] in [0,1] → [n,h·scale,w·scale,3], unclamped.
  */
-export function fastGenerator(tf: Tf, config: FastConfig, scale: number, seed: number): TF.LayersModel {
+export function fastGenerator(tf: Tf, config: z.infer<typeof fastSchema>, scale: number, seed: number): TF.LayersModel {
   const { pixelShuffle, repeatChannels, collapsibleConv } = layersOf(tf)
   const { channels, blocks, slope, expansion, colours } = config
   const conv = (name: string, filters: number, options: { identity?: boolean; slope: number; gain: number }) =>
@@ -57,15 +42,4 @@ export function fastGenerator(tf: Tf, config: FastConfig, scale: number, seed: n
   const sum = tf.layers.add({ name: 'sum' }).apply([details, enlarged]) as TF.SymbolicTensor
   const output = pixelShuffle({ name: 'shuffle', scale }).apply(sum) as TF.SymbolicTensor
   return tf.model({ inputs: input, outputs: output, name: 'fast' })
-}
-
-export function fastFacts({ channels, blocks, colours }: FastConfig, scale: number): NetworkFacts {
-  const last = colours * scale ** 2
-  const kernels = 9 * (colours * channels + blocks * channels ** 2 + channels * last)
-  return {
-    receptiveField: blocks + 2,
-    sizeMultiple: 1,
-    parameters: kernels + channels * (blocks + 1) + last,
-    flopsPerPixel: 2 * kernels,
-  }
 }

@@ -1,0 +1,62 @@
+import { readFile } from 'node:fs/promises'
+import { z } from 'zod'
+import { UprezError } from '../errors.js'
+import type { Weight } from './torch-file.js'
+
+const headerSchema = z
+  .object({ __metadata__: z.unknown().optional() })
+  .catchall(z.object({ dtype: z.string(), shape: z.array(z.int().nonnegative()), data_offsets: z.tuple([z.int(), z.int()]) }))
+
+/**
+ * Reads the tensors of a file in the safetensors layout: the length of a header as u64, the header as JSON (name → dtype,
+ * shape, offsets), then the numbers, little-endian. https://github.com/huggingface/safetensors#format
+ * @throws UprezError `no-input`, `invalid-weights`; also for numbers that are no float32
+ */
+export async function readSafetensors(path: string): Promise<Map<string, Weight>> {
+  const bytes = await readFile(path).catch(cause => {
+    throw new UprezError('no-input', `${path} cannot be read`, { expected: 'a .safetensors file', got: path, cause })
+  })
+  try {
+    const start = 8 + Number(bytes.readBigUInt64LE(0))
+    const { __metadata__: _, ...tensors } = headerSchema.parse(JSON.parse(bytes.toString('utf8', 8, start)))
+    return new Map(Object.entries(tensors as Record<string, Tensor>).map(([name, tensor]) => [name, read(bytes, start, name, tensor)]))
+  } catch (cause) {
+    throw new UprezError('invalid-weights', `${path} is no whole safetensors file: ${(cause as Error).message}`, {
+      expected: 'float32 tensors in the safetensors layout',
+      got: path,
+      cause,
+    })
+  }
+}
+
+/**
+ * A file of that layout.
+ * @param about goes into its header
+ */
+export function safetensors(weights: Map<string, Weight>, about: Record<string, string>): Buffer {
+  let at = 0
+  const tensors = [...weights].map(([name, { shape, data }]) => {
+    const from = at
+    at += data.byteLength
+    return [name, { dtype: 'F32', shape, data_offsets: [from, at] }] as const
+  })
+  const header = JSON.stringify({ __metadata__: { format: 'pt', ...about }, ...Object.fromEntries(tensors) })
+  // Numbers begin at a multiple of eight bytes.
+  const text = Buffer.from(header.padEnd(Math.ceil(Buffer.byteLength(header) / 8) * 8))
+  const length = Buffer.alloc(8)
+  length.writeBigUInt64LE(BigInt(text.length))
+  const numbers = [...weights.values()].map(({ data }) => Buffer.from(data.buffer, data.byteOffset, data.byteLength))
+  return Buffer.concat([length, text, ...numbers])
+}
+
+type Tensor = z.infer<typeof headerSchema>[string] & { dtype: string; shape: number[]; data_offsets: [number, number] }
+
+function read(bytes: Buffer, start: number, name: string, { dtype, shape, data_offsets: [from, to] }: Tensor): Weight {
+  if (dtype !== 'F32') throw new Error(`${name} holds ${dtype}`)
+  const count = shape.reduce((product, side) => product * side, 1)
+  const part = bytes.subarray(start + from, start + to)
+  if (to - from !== 4 * count || part.length !== 4 * count)
+    throw new Error(`${name} has ${part.length} bytes, its shape needs ${4 * count}`)
+  // A copy, since the numbers may lie at any byte of the file.
+  return { shape, data: new Float32Array(Uint8Array.prototype.slice.call(part).buffer) }
+}

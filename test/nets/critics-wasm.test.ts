@@ -1,0 +1,3 @@
+import { testCritics } from '../support/critics.js'
+
+testCritics('wasm', { skip: false })

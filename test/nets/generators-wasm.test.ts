@@ -1,0 +1,3 @@
+import { testGenerators } from '../support/generators.js'
+
+testGenerators('wasm', { skip: false })

@@ -1,0 +1,4 @@
+import { needsNative } from '../support/native.js'
+import { testSteps } from './steps.js'
+
+testSteps('tensorflow', needsNative)

@@ -1,0 +1,3 @@
+import { testSteps } from './steps.js'
+
+testSteps('wasm', { skip: false })
