@@ -6,10 +6,10 @@ import { Command } from 'commander'
 import { addUpscaleCommand } from '../batch/command.js'
 import { addDoctorCommand } from '../doctor/command.js'
 import { addEvalCommand } from '../eval/command.js'
-import { addExportCommand } from '../export/command.js'
+import { addAdoptCommand, addBlendCommand, addExportCommand } from '../export/command.js'
 import { addSetupCommand } from '../nets/command.js'
 import { addServeCommand } from '../serve/command.js'
-import { addTrainCommand } from '../train/command.js'
+import { addReportCommand, addTrainCommand } from '../train/command.js'
 import { nearestCommand, report } from './errors.js'
 
 const packageFile = fileURLToPath(new URL('../../package.json', import.meta.url))
@@ -25,7 +25,10 @@ const program = new Command('uprez')
 addUpscaleCommand(program)
 addServeCommand(program)
 addTrainCommand(program)
+addReportCommand(program)
 addExportCommand(program)
+addBlendCommand(program)
+addAdoptCommand(program)
 addEvalCommand(program)
 addDoctorCommand(program)
 addSetupCommand(program)

@@ -12,14 +12,17 @@ import { serialize } from './onnx.js'
 import { simplify } from './passes/index.js'
 import { readModel } from './read.js'
 import { openSession, type Session } from './session.js'
-import { type About, findSource } from './source.js'
+import { type About, findSource, type Source } from './source.js'
 import { toUint8Nhwc } from './uint8.js'
 import { compareBytes } from './variant.js'
 import { compareWithTfjs } from './verify.js'
 
-export interface ExportOptions {
+export interface ExportOptions extends OutputOptions {
   /** A training run, or a model folder with `weights/`. */
   run: string
+}
+
+export interface OutputOptions {
   /** The model folder to write: `models/<id>`. One that stands there is replaced as a whole. */
   output: string
   /** Default: the name of the output folder. */
@@ -40,14 +43,26 @@ export interface ExportOptions {
  * @throws UprezError `not-a-run`, `unsupported-layer`, `parity-failed`, `output-exists`, `invalid-option`, `not-writable`
  */
 export async function exportRun(options: ExportOptions): Promise<{ dir: string; card: UpscaleCard }> {
-  const { say = () => {} } = options
-  const dir = resolve(options.output)
   const { network, about, words } = await findSource(options.run)
-  const id = checkedId(options.id ?? basename(dir))
-  await refuseForeignFolder(dir)
-
+  await checkOutput(options)
   const tf = await useEngine(options.engine ?? 'wasm')
-  const model = await loadModel(tf, network)
+  return exportNetwork(tf, await loadModel(tf, network), about, words, options)
+}
+
+/**
+ * The same for a network in memory.
+ * @param model is used up
+ * @param words used where the options have none
+ */
+export async function exportNetwork(
+  tf: Tf,
+  model: TF.LayersModel,
+  about: About,
+  words: Source['words'],
+  options: OutputOptions,
+): Promise<{ dir: string; card: UpscaleCard }> {
+  const { say = () => {} } = options
+  const { dir, id } = await checkOutput(options)
   const files = await exportModel(tf, model, { ...about, id }, say)
   const card = parseCard(
     {
@@ -60,6 +75,7 @@ export async function exportRun(options: ExportOptions): Promise<{ dir: string; 
       ...files.card,
       sizeMultiple: about.sizeMultiple,
       receptiveField: about.receptiveField,
+      parameters: about.parameters,
       flopsPerPixel: about.flopsPerPixel,
       training: about.training,
       scores: words.scores ?? [],
@@ -81,7 +97,7 @@ export function exportGraph(model: TF.LayersModel, metadata: Record<string, stri
   return { ...simplify(readModel(model)), metadata }
 }
 
-type Measured = Pick<UpscaleCard, 'model' | 'fixedSize' | 'halo' | 'haloError' | 'variants' | 'parameters' | 'parity'>
+type Measured = Pick<UpscaleCard, 'model' | 'fixedSize' | 'halo' | 'haloError' | 'variants' | 'parity'>
 
 /** The files of a model folder, and what was measured on them. */
 async function exportModel(tf: Tf, model: TF.LayersModel, about: About & { id: string }, say: (line: string) => void) {
@@ -111,7 +127,6 @@ async function exportModel(tf: Tf, model: TF.LayersModel, about: About & { id: s
       fixedSize,
       ...tiling,
       variants: { uint8: { ...uint8.entry, maxDifference } },
-      parameters: learnedNumbers(graph),
       parity,
     }
     return { card, bytes: { [canonical.entry.file]: canonical.bytes, [uint8.entry.file]: uint8.bytes } }
@@ -162,10 +177,15 @@ function fixedSizeOf(graph: Graph): { width: number; height: number } | null {
   return typeof height === 'number' && typeof width === 'number' ? { width, height } : null
 }
 
-/** Bounds of a Clip and factors of a Resize were chosen, not learned. */
-function learnedNumbers(graph: Graph): number {
-  const learned = graph.nodes.filter(n => n.op !== 'Clip' && n.op !== 'Resize').flatMap(n => n.inputs)
-  return [...new Set(learned)].reduce((sum, name) => sum + (graph.initializers.get(name)?.data.length ?? 0), 0)
+/**
+ * Before any work: may this folder be written, and has the model a proper name?
+ * @throws UprezError `output-exists`, `invalid-option`
+ */
+export async function checkOutput(options: OutputOptions): Promise<{ dir: string; id: string }> {
+  const dir = resolve(options.output)
+  const id = checkedId(options.id ?? basename(dir))
+  await refuseForeignFolder(dir)
+  return { dir, id }
 }
 
 function checkedId(id: string): string {

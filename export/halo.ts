@@ -11,6 +11,10 @@ const ROUNDING = 1e-5
 const CORE = 24
 const PICTURES = 8
 const CORES_PER_PICTURE = 6
+/** About ten minutes on two cores: a network whose windows are large and dear is measured on fewer of them. */
+const OPERATIONS = 1e14
+/** Runs of the largest window's size that one core costs: the whole picture, that window, and the smaller ones of the search. */
+const RUNS_PER_CORE = 2.5
 
 /**
  * The smallest overlap of tiles with which no output value differs from the whole run by more than 1/255,
@@ -27,12 +31,12 @@ const CORES_PER_PICTURE = 6
  */
 export async function measureHalo(
   session: Session,
-  about: { scale: number; sizeMultiple: number; receptiveField: number },
+  about: { scale: number; sizeMultiple: number; receptiveField: number; flopsPerPixel: number },
 ): Promise<{ halo: number; haloError: number }> {
-  const { scale, sizeMultiple: step, receptiveField } = about
+  const { sizeMultiple: step, receptiveField } = about
   const most = Math.ceil(receptiveField / step)
   const core = Math.ceil(CORE / step) * step
-  const error = await errorByHalo(session, scale, core, step, most * step)
+  const error = await errorByHalo(session, about, core, most * step)
 
   const atMost = await error(most * step)
   if (!(atMost <= ROUNDING)) {
@@ -51,13 +55,16 @@ export async function measureHalo(
 }
 
 /** Runs the pictures whole once; the function returned measures tiled against them with a given halo. */
-async function errorByHalo(session: Session, scale: number, core: number, step: number, largest: number) {
+async function errorByHalo(session: Session, about: Parameters<typeof measureHalo>[1], core: number, largest: number) {
+  const { scale, sizeMultiple: step, flopsPerPixel } = about
   const side = core + 2 * largest + step * 8
+  const affordable = Math.floor(OPERATIONS / (RUNS_PER_CORE * flopsPerPixel * side ** 2))
+  const count = Math.min(PICTURES * CORES_PER_PICTURE, Math.max(1, affordable))
   const pictures: { image: Image; whole: Planes; cores: { x: number; y: number }[] }[] = []
-  for (let seed = 1; seed <= PICTURES; seed++) {
+  for (let seed = 1; seed <= Math.ceil(count / CORES_PER_PICTURE); seed++) {
     const image = drawLeaves(side, side, seed)
     // Spread over the places where even the largest window lies inside.
-    const places = Array.from({ length: CORES_PER_PICTURE }, (_, i) => ({
+    const places = Array.from({ length: Math.min(CORES_PER_PICTURE, count) }, (_, i) => ({
       x: largest + step * ((i * 3) % 9),
       y: largest + step * ((i * 5) % 9),
     }))

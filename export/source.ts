@@ -2,6 +2,7 @@ import { access, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { UprezError } from '../errors.js'
 import { parseCard, type UpscaleCard } from '../models/card.js'
+import { listModels } from '../models/catalog.js'
 
 /** What the network's makers say about it, beside its weights; the rest of a card is measured at export. */
 export interface About {
@@ -23,12 +24,26 @@ export interface Source {
 }
 
 /**
- * Finds the network in a training run (`generator/` with `about.json`) or in a model's own folder (`weights/` beside `card.json`).
+ * Finds the network in a training run (`generator/` with `about.json`, or a folder such as that itself), in a model's own folder
+ * (`weights/` beside `card.json`), or by a model's id.
  * @throws UprezError `not-a-run` saying what was looked for
  */
-export async function findSource(folder: string): Promise<Source> {
-  const run = join(folder, 'generator')
-  if (await exists(join(run, 'model.json'))) {
+export async function findSource(nameOrFolder: string): Promise<Source> {
+  const found = (await sourceIn(nameOrFolder)) ?? (await sourceCalled(nameOrFolder))
+  if (found) return found
+  const expected = 'a training run (generator/model.json), a model folder (weights/model.json) or the id of a model with weights'
+  throw new UprezError('not-a-run', `${nameOrFolder}: expected ${expected}`, { param: 'RUN', expected, got: nameOrFolder })
+}
+
+async function sourceCalled(id: string): Promise<Source | undefined> {
+  if (/[/\\]/.test(id)) return undefined
+  const model = (await listModels()).find(({ card }) => card.id === id)
+  return model && sourceIn(model.folder)
+}
+
+async function sourceIn(folder: string): Promise<Source | undefined> {
+  for (const run of [join(folder, 'generator'), folder]) {
+    if (!(await exists(join(run, 'model.json')))) continue
     return { network: run, about: await readJson<About>(join(run, 'about.json')), words: {} }
   }
   const model = join(folder, 'weights')
@@ -37,8 +52,7 @@ export async function findSource(folder: string): Promise<Source> {
     const { id, title, purpose, licence, scores, ...about } = parseCard(await readJson<unknown>(file), file)
     return { network: model, about, words: { id, title, purpose, licence, scores } }
   }
-  const expected = 'a training run (generator/model.json) or a model folder (weights/model.json)'
-  throw new UprezError('not-a-run', `${folder}: expected ${expected}`, { param: 'RUN', expected, got: folder })
+  return undefined
 }
 
 async function readJson<T>(file: string): Promise<T> {

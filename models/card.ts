@@ -49,6 +49,21 @@ const dataSource = z.strictObject({
   images: z.int().nonnegative(),
 })
 
+/** One of the two models of a blend. */
+const blended = z.strictObject({ id: z.string().min(1), preset: z.string(), steps: z.int().nonnegative() })
+
+/** The file of weights that a model was made of. */
+const adopted = z.strictObject({
+  file: z.string().min(1),
+  sha256,
+  /** As its authors call it. */
+  architecture: z.string().min(1),
+  /** Options of our generator, read off keys and shapes. */
+  network: z.record(z.string(), z.unknown()),
+  /** What the file does not tell and was taken for granted. */
+  assumed: z.array(z.string()),
+})
+
 const upscaleCard = z.strictObject({
   cardVersion: z.literal(1),
   task: z.literal('upscale'),
@@ -78,6 +93,10 @@ const upscaleCard = z.strictObject({
   flopsPerPixel: z.number().nonnegative(),
   training: z.strictObject({
     preset: z.string(),
+    /** How it was trained: pixel, srgan, …; cards of before there was a choice lack it. */
+    recipe: z.string().optional(),
+    /** The model or run whose weights the training began with. */
+    from: z.string().optional(),
     overrides: z.record(z.string(), z.unknown()),
     steps: z.int().nonnegative(),
     seed: z.int(),
@@ -85,6 +104,10 @@ const upscaleCard = z.strictObject({
     data: z.array(dataSource),
     /** What the feature loss looked at; null where there was none. */
     featureLoss: z.string().nullable(),
+    /** Of a model that was not trained but mixed: (1 − strength) of the first one's weights and strength of the second's. */
+    blend: z.strictObject({ strength: z.number().min(0).max(1), of: z.tuple([blended, blended]) }).optional(),
+    /** Of a model whose weights were trained elsewhere: nothing else is known of their training. */
+    adopted: adopted.optional(),
   }),
   scores: z.array(score),
   /** tfjs against ONNX Runtime: the largest difference on [0,1] over the sizes [height, width] named. */

@@ -1,7 +1,7 @@
-import { scalar } from '../graph.js'
+import { floats, scalar } from '../graph.js'
 import type { LayerCall, Op } from './call.js'
 import { unsupported } from './call.js'
-import { transposed } from './weights.js'
+import { transposed, weight } from './weights.js'
 
 type Activation = (call: LayerCall, x: string) => string
 
@@ -52,11 +52,18 @@ const pReLU: Op = call => {
   return call.add('PRelu', [call.inputs[0]!, call.constant('slopes', transposed(slopes!.shape, data, [2, 0, 1]))])
 }
 
+/** A layer of ours. */
+const channelPReLU: Op = call => {
+  const { data } = weight(call.layer.getWeights()[0]!)
+  return call.add('PRelu', [call.inputs[0]!, call.constant('slopes', floats([data.length, 1, 1], data))])
+}
+
 export const activationOps: Record<string, Op> = {
   Activation: call => activate(call, call.config.activation as string, call.inputs[0]!),
   ReLU: reLU,
   LeakyReLU: call => leakyRelu(call, call.config.alpha as number, call.inputs[0]!),
   PReLU: pReLU,
+  ChannelPReLU: channelPReLU,
   ELU: call => call.add('Elu', call.inputs, { alpha: { float: call.config.alpha as number } }),
   Dropout: call => call.inputs[0]!,
 }

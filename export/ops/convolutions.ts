@@ -1,4 +1,4 @@
-import type { CollapsibleLayer } from '../../nets/layers.js'
+import type { CollapsibleLayer } from '../../nets/layers/collapsible-conv.js'
 import type { Attribute, Constant } from '../graph.js'
 import { floats } from '../graph.js'
 import { activate, leakyRelu } from './activations.js'
@@ -60,10 +60,18 @@ const conv2dTranspose: Op = call => {
   return activate(call, activation, output)
 }
 
+/** A layer of ours. */
+const stridedConv2d: Op = call => {
+  const { stride } = call.config as { stride: number }
+  const config = { strides: [stride, stride], dilationRate: [1, 1], padding: 'same', dataFormat: 'channelsLast', activation: 'linear' }
+  return conv2d({ ...call, config })
+}
+
 export const convolutionOps = {
   Conv2D: conv2d,
   DepthwiseConv2D: depthwiseConv2d,
   CollapsibleConv2D: collapsibleConv2d,
+  StridedConv2D: stridedConv2d,
   Conv2DTranspose: conv2dTranspose,
 }
 

@@ -1,9 +1,10 @@
-import { floats } from '../graph.js'
+import { EPSILON } from '../../nets/layers/norms.js'
+import { floats, scalar } from '../graph.js'
 import type { Op } from './call.js'
 import { unsupported } from './call.js'
 import { weight } from './weights.js'
 
-/** As trained: with the moving mean and variance. A pass folds it into the convolution before it. */
+/** With the moving mean and variance. A pass folds it into the convolution before it. */
 const batchNormalization: Op = call => {
   const { axis, epsilon, scale, center } = call.config as { axis: number; epsilon: number; scale: boolean; center: boolean }
   if (axis !== -1 && axis !== 3) throw unsupported(call.layer, `expected axis -1 (channels), got ${axis}`)
@@ -25,4 +26,31 @@ const batchNormalization: Op = call => {
   )
 }
 
-export const normalizationOps = { BatchNormalization: batchNormalization }
+/** A layer of ours: channels last, with scale and centre. */
+const batchNorm: Op = call => batchNormalization({ ...call, config: { axis: -1, epsilon: EPSILON, scale: true, center: true } })
+
+const instanceNorm: Op = call => {
+  const [gamma, beta] = call.layer.getWeights()
+  const inputs = [call.inputs[0]!, call.constant('gamma', weight(gamma!)), call.constant('beta', weight(beta!))]
+  return call.add('InstanceNormalization', inputs, { epsilon: { float: EPSILON } })
+}
+
+/** A layer of ours. A pass folds it into a convolution before it. */
+const affine: Op = call => {
+  const { factor, offset } = call.config as { factor: number; offset: number | number[] }
+  const [x] = call.inputs as [string]
+  const scaled = factor === 1 ? x : call.add('Mul', [x, call.constant('factor', scalar(factor))])
+  return offset === 0
+    ? scaled
+    : call.add('Add', [
+        scaled,
+        call.constant('offset', typeof offset === 'number' ? scalar(offset) : floats([offset.length, 1, 1], offset)),
+      ])
+}
+
+export const normalizationOps: Record<string, Op> = {
+  BatchNormalization: batchNormalization,
+  BatchNorm: batchNorm,
+  InstanceNorm: instanceNorm,
+  Affine: affine,
+}

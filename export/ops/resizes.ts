@@ -1,7 +1,9 @@
+import type { EnlargeLayer } from '../../nets/layers/enlarge.js'
 import type { Attribute } from '../graph.js'
-import { floats } from '../graph.js'
+import { floats, ints } from '../graph.js'
 import type { Op } from './call.js'
 import { unsupported } from './call.js'
+import { weight } from './weights.js'
 
 /** tfjs' layer starts both its methods at the corner (asymmetric), never at the pixel's centre. */
 const upSampling2d: Op = call => {
@@ -17,4 +19,26 @@ const upSampling2d: Op = call => {
 const pixelShuffle: Op = call =>
   call.add('DepthToSpace', call.inputs, { blocksize: { int: call.config.scale as number }, mode: { string: 'DCR' } })
 
-export const resizeOps: Record<string, Op> = { UpSampling2D: upSampling2d, PixelShuffle: pixelShuffle }
+const pixelUnshuffle: Op = call => call.add('SpaceToDepth', call.inputs, { blocksize: { int: call.config.scale as number } })
+
+/** A frozen convolution of the picture and its border, and a pixel shuffle. */
+const frozenEnlargement: Op = call => {
+  const layer = call.layer as EnlargeLayer
+  const kernel = layer.kernel()
+  const filters = weight(kernel, [3, 2, 0, 1])
+  kernel.dispose()
+  const pads = call.constant('pads', ints([0, 0, layer.reach, layer.reach, 0, 0, layer.reach, layer.reach]))
+  const bordered = call.add('Pad', [call.inputs[0]!, pads], { mode: { string: 'edge' } })
+  const bias = call.constant('bias', floats([filters.dims[0]!], new Float32Array(filters.dims[0]!)))
+  const attributes = { kernel_shape: { ints: filters.dims.slice(2) } }
+  const phases = call.add('Conv', [bordered, call.constant('kernel', filters), bias], attributes)
+  return pixelShuffle({ ...call, inputs: [phases] })
+}
+
+export const resizeOps: Record<string, Op> = {
+  UpSampling2D: upSampling2d,
+  PixelShuffle: pixelShuffle,
+  PixelUnshuffle: pixelUnshuffle,
+  BicubicEnlarge: frozenEnlargement,
+  BilinearEnlarge: frozenEnlargement,
+}

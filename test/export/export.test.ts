@@ -10,14 +10,15 @@ import { exportRun } from '../../export/export.js'
 import { openSession } from '../../export/session.js'
 import { findModel, readGraph } from '../../models/catalog.js'
 import { useEngine } from '../../nets/engine.js'
-import { type GeneratorConfig, generatorFacts, makeGenerator } from '../../nets/generator.js'
+import { networkFacts } from '../../nets/facts.js'
+import { type GeneratorConfig, makeGenerator } from '../../nets/generator.js'
 import { saveModel } from '../../nets/model-files.js'
 
 const tf = await useEngine('wasm')
 const config: GeneratorConfig = { kind: 'fast', colours: 3, channels: 16, blocks: 2, slope: 0.1, expansion: 24 }
 const about = {
   scale: 2,
-  ...generatorFacts(config, 2),
+  ...networkFacts(makeGenerator(tf, config, 2, 5)),
   training: { preset: 'tiny', overrides: { steps: 1 }, steps: 1, seed: 5, engine: 'wasm', data: [], featureLoss: null },
 }
 let folder = ''
@@ -61,7 +62,7 @@ test('the stated number of parameters is the number of learned values in the fil
   const { card, dir } = await exportRun({ run, output: join(folder, 'counted') })
   const model = onnxProto.onnx.ModelProto.decode(await readFile(join(dir, 'model.onnx')))
   const numbers = model.graph!.initializer!.map(t => t.dims!.reduce<number>((a, b) => a * Number(b), 1))
-  assert.equal(card.parameters, generatorFacts(config, 2).parameters)
+  assert.equal(card.parameters, about.parameters)
   assert.equal(
     card.parameters,
     numbers.reduce((a, b) => a + b, 0),

@@ -6,10 +6,14 @@ import { drawLeaves } from '../../export/picture.js'
 import { openSession } from '../../export/session.js'
 import { nearestGraph, networkGraph } from '../support/model.js'
 
-const measure = async (graph: Parameters<typeof serialize>[0], about: Parameters<typeof measureHalo>[1]) => {
+const measure = async (
+  graph: Parameters<typeof serialize>[0],
+  about: Omit<Parameters<typeof measureHalo>[1], 'flopsPerPixel'>,
+  flopsPerPixel = 1e4,
+) => {
   const session = await openSession(serialize(graph))
   try {
-    return await measureHalo(session, about)
+    return await measureHalo(session, { ...about, flopsPerPixel })
   } finally {
     await session.close()
   }
@@ -34,6 +38,12 @@ test('the overlap found lies within the receptive field, and one pixel less is t
 test('the overlap keeps windows at multiples of the size that the network takes', async () => {
   const { halo } = await measure(deep, { scale: 2, sizeMultiple: 4, receptiveField: 6 })
   assert.equal(halo % 4, 0)
+})
+
+test('a network too dear to be measured often is measured on one window', async () => {
+  const { halo, haloError } = await measure(deep, { scale: 2, sizeMultiple: 1, receptiveField: 6 }, 1e14)
+  const often = await measure(deep, { scale: 2, sizeMultiple: 1, receptiveField: 6 })
+  assert.ok(halo <= often.halo && haloError <= 1 / 255)
 })
 
 test('drawn leaves are the same for the same seed, fill the picture and differ between seeds', () => {

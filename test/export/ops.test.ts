@@ -2,7 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type * as TF from '@tensorflow/tfjs'
 import { exportGraph } from '../../export/export.js'
+import type { Image } from '../../image/image.js'
+import { resize } from '../../image/resize.js'
 import { layersOf } from '../../nets/layers.js'
+import { random } from '../support/draw.js'
 import { difference, network, tf } from './compare.js'
 
 const FREE = [null, null, 4]
@@ -48,6 +51,12 @@ const alone: Record<string, () => TF.layers.Layer> = {
   'UpSampling2D, nearest': () => layers.upSampling2d({ size: [2, 3] }),
   'UpSampling2D, bilinear': () => layers.upSampling2d({ size: [2, 2], interpolation: 'bilinear' }),
   RepeatChannels: () => ours.repeatChannels({ times: 9 }),
+  Affine: () => ours.affine({ factor: -2, offset: 0.3 }),
+  'Affine without offset': () => ours.affine({ factor: 0.2 }),
+  BatchNorm: () => ours.batchNorm({}),
+  InstanceNorm: () => ours.instanceNorm({}),
+  ChannelPReLU: () => ours.channelPrelu({}),
+  'StridedConv2D, free size': () => ours.stridedConv({ filters: 3, kernelSize: 4, stride: 2, deviation: 1, seed: 1 }),
 }
 for (const name of [
   'linear',
@@ -100,6 +109,56 @@ test('PixelShuffle of several colours keeps them in order', async () => {
   const model = network([null, null, 12], x => ours.pixelShuffle({ scale: 2 }).apply(x) as TF.SymbolicTensor)
   assert.equal(await difference(model, SIZES), 0)
 })
+
+test('PixelUnshuffle takes the pixels in order', async () => {
+  const model = network([null, null, 3], x => ours.pixelUnshuffle({ scale: 2 }).apply(x) as TF.SymbolicTensor)
+  const sizes: [number, number][] = [
+    [6, 4],
+    [2, 8],
+  ]
+  assert.equal(await difference(model, sizes), 0)
+})
+
+test('the bicubic enlargement is that of resize, within two pixels of the border that of a picture with its edge repeated', async () => {
+  for (const scale of [2, 3, 4]) {
+    const model = network([null, null, 3], x => ours.bicubicEnlarge({ scale }).apply(x) as TF.SymbolicTensor)
+    assert.ok((await difference(model, [...SIZES, [1, 1], [2, 1]])) <= 1e-6)
+
+    const [width, height, border] = [9, 8, 2]
+    const next = random(4)
+    const picture = { data: Float32Array.from({ length: width * height * 3 }, next), width, height, channels: 3 as const }
+    const enlarged = (model.predict(tf.tensor4d(picture.data, [1, height, width, 3])) as TF.Tensor).dataSync()
+    const inner = resize(picture, { width: width * scale, height: height * scale, kernel: 'bicubic' })
+    const whole = resize(extended(picture, border), {
+      width: (width + 2 * border) * scale,
+      height: (height + 2 * border) * scale,
+      kernel: 'bicubic',
+    })
+    for (let y = 0; y < height * scale; y++) {
+      for (let x = 0; x < width * scale; x++) {
+        for (let c = 0; c < 3; c++) {
+          const got = enlarged[(y * width * scale + x) * 3 + c]!
+          const at = ((y + border * scale) * whole.width + x + border * scale) * 3 + c
+          assert.ok(Math.abs(got - whole.data[at]!) < 1e-6)
+          const near = Math.min(x, y, width * scale - 1 - x, height * scale - 1 - y) < border * scale
+          if (!near) assert.ok(Math.abs(got - inner.data[(y * width * scale + x) * 3 + c]!) < 1e-6)
+        }
+      }
+    }
+  }
+})
+
+/** The picture with its outermost pixels repeated. */
+function extended(image: Image<Float32Array>, border: number): Image<Float32Array> {
+  const [width, height] = [image.width + 2 * border, image.height + 2 * border]
+  const inside = (at: number, length: number) => Math.min(length - 1, Math.max(0, at - border))
+  const data = Float32Array.from({ length: width * height * 3 }, (_, i) => {
+    const [pixel, c] = [Math.floor(i / 3), i % 3]
+    const [y, x] = [inside(Math.floor(pixel / width), image.height), inside(pixel % width, image.width)]
+    return image.data[(y * image.width + x) * 3 + c]!
+  })
+  return { data, width, height, channels: 3 }
+}
 
 test('Concatenate along height joins heights', async () => {
   const model = network(

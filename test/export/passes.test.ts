@@ -8,6 +8,7 @@ import { dropDead } from '../../export/passes/drop-dead.js'
 import { dropIdentities } from '../../export/passes/drop-identities.js'
 import { simplify } from '../../export/passes/index.js'
 import { readModel } from '../../export/read.js'
+import { layersOf } from '../../nets/layers.js'
 import { difference, network, tf } from './compare.js'
 
 const { layers } = tf
@@ -50,6 +51,18 @@ test('two normalisations of one shared convolution each fold into their own copy
   const graph = exportGraph(model)
   assert.deepEqual(opsOf(graph), ['Conv', 'Conv'])
   assert.ok((await difference(model, [[6, 5]], graph)) <= 1e-5)
+})
+
+test('a scale and an offset disappear into the convolution before them, and stay where there is none', async () => {
+  const affine = (x: TF.SymbolicTensor) => layersOf(tf).affine({ factor: 0.2, offset: -0.5 }).apply(x) as TF.SymbolicTensor
+  const behind = network([null, null, 4], x => affine(conv(x)))
+  const graph = exportGraph(behind)
+  assert.deepEqual(opsOf(graph), ['Conv'])
+  assert.equal(graph.initializers.size, 2)
+  assert.ok((await difference(behind, [[6, 5]], graph)) <= 1e-5)
+  const before = network([null, null, 4], x => conv(affine(x)))
+  assert.deepEqual(opsOf(exportGraph(before)), ['Mul', 'Add', 'Conv'])
+  assert.ok((await difference(before, [[6, 5]])) <= 1e-5)
 })
 
 test('identities go, except from the input straight to the output', () => {

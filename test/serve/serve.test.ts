@@ -140,7 +140,7 @@ test('a port that is taken, an address that is not ours, a wrong variable and an
     [[], { PORT: '99999' }, /invalid-option: .*0 to 65535 for PORT but received 99999/],
     [[], { UPREZ_MAX_IN_FLIGHT: 'lots' }, /invalid-option: .*UPREZ_MAX_IN_FLIGHT but received lots/],
     [[], { UPREZ_LOG: 'loud' }, /invalid-option: .*silent, error, info for UPREZ_LOG but received loud/],
-    [['-n', 'fast-x5'], {}, /unknown-model: .*Did you mean fast-x4\?/],
+    [['-n', 'fasst-x4'], {}, /unknown-model: .*Did you mean fast-x4\?/],
   ]
   await Promise.all(
     cases.map(async ([args, env, said]) => {
