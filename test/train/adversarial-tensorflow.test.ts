@@ -1,0 +1,4 @@
+import { testAdversarial } from '../support/adversarial.js'
+import { needsNative } from '../support/native.js'
+
+testAdversarial('tensorflow', needsNative)

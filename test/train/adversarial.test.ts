@@ -1,0 +1,3 @@
+import { testAdversarial } from '../support/adversarial.js'
+
+testAdversarial('wasm', { skip: false })

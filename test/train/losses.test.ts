@@ -1,0 +1,3 @@
+import { testLosses } from '../support/losses.js'
+
+testLosses('wasm', { skip: false })
