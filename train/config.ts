@@ -1,131 +1,137 @@
+import { readFile } from 'node:fs/promises'
 import { closest } from 'fastest-levenshtein'
 import { z } from 'zod'
 import { UprezError } from '../errors.js'
+import { criticSchema } from '../nets/critic.js'
 import { ENGINES } from '../nets/engine.js'
+import { generatorSchema } from '../nets/generator.js'
+import { dataSchema } from './data-options.js'
+import { degradationSchema } from './degradations/index.js'
+import { bestSchema, everySchema, keepSchema, optimizerSchema, scheduleSchema } from './loop-options.js'
+import { lossesSchema } from './losses/options.js'
+import { listKinds, listOptions, type Option } from './options.js'
 import { PRESETS } from './presets.js'
 
+/** The preset of a configuration that comes from an option file alone. */
+export const NO_PRESET = 'none'
+
+export const RECIPES = ['pixel', 'srgan', 'esrgan', 'wgan-gp'] as const
+
+const DEFAULT_KINDS = { network: { kind: 'fast' }, degradation: { kind: 'bicubic' } } as const
+
+/** A generator of the user's own: `--network ./my-net.mjs`. */
+const moduleSchema = z.strictObject({
+  kind: z.literal('module'),
+  path: z.string().min(1).describe('ES module whose default export makes the network: ({tf, scale, seed, layers}) => LayersModel'),
+})
+
 /**
- * Every option of a training run, its bounds and its default. A preset holds only what differs from here,
- * `--set a.b=value` only what differs from the preset. A misspelt option fails.
+ * Every option of a training run, its bounds and its default. A preset holds only what differs from here, an option
+ * file only what differs from the preset, `--set a.b=value` only what differs from both. A misspelt option fails.
  */
 const configSchema = z.strictObject({
   preset: z.string(),
-  scale: z.int().min(1).max(4).default(4),
-  seed: z.int().nonnegative().default(0),
-  engine: z.enum(ENGINES).optional().describe('default: tensorflow where it is set up, else wasm'),
+  recipe: z.enum(RECIPES).default('pixel').describe('how the networks are trained; see docs/training.md'),
+  scale: z.int().min(1).max(4).default(4).describe('how many times larger the output is; 1: restoration'),
+  seed: z.int().nonnegative().default(0).describe('of starting weights, samples and degradations'),
+  engine: z.enum(ENGINES).optional().describe('default: the fastest that works here'),
+  from: z.string().optional().describe('model or run whose weights the generator begins with'),
+  fromCritic: z.string().optional().describe('run whose weights the critic begins with'),
   network: z
-    .strictObject({
-      kind: z.literal('fast').default('fast'),
-      colours: z.literal(3).default(3),
-      channels: z.int().min(1).max(512).default(32),
-      blocks: z.int().min(0).max(64).default(11),
-      slope: z.number().min(0).max(1).default(0.1),
-      expansion: z.int().min(0).max(1024).default(64),
-    })
-    .prefault({}),
-  data: z
-    .strictObject({
-      folders: z.array(z.string()).default([]),
-      patch: z.int().min(4).max(512).default(48).describe('side of the low-resolution patch'),
-      batch: z.int().min(1).max(256).default(16),
-      validation: z.int().min(0).default(12).describe('images kept out of training for validation'),
-      cacheMb: z.int().min(0).default(2048).describe('decoded images kept in memory'),
-      source: z.string().default('not stated').describe('where the images come from, for the card'),
-      licence: z.string().default('not stated').describe('licence of the images, for the card'),
-    })
-    .prefault({}),
-  losses: z
-    .strictObject({
-      pixel: z
-        .strictObject({
-          weight: z.number().nonnegative().default(1),
-          luma: z.number().nonnegative().default(0).describe('weight of the same loss on luma, beside R, G and B'),
-          l2From: z.number().min(0).max(1).default(1).describe('fraction of the steps after which L1 becomes L2'),
-        })
-        .prefault({}),
-    })
-    .prefault({}),
-  optimizer: z
-    .strictObject({
-      learningRate: z.number().positive().default(1e-3),
-      beta1: z.number().min(0).max(1).default(0.9),
-      beta2: z.number().min(0).max(1).default(0.999),
-      epsilon: z.number().positive().default(1e-8),
-    })
-    .prefault({}),
-  schedule: z
-    .strictObject({
-      steps: z.int().positive().default(20_000),
-      warmup: z.int().nonnegative().default(500).describe('steps over which the learning rate rises from 0'),
-      minimum: z.number().nonnegative().default(1e-6).describe('learning rate at the end of the cosine'),
-    })
-    .prefault({}),
+    .discriminatedUnion('kind', [...generatorSchema.options, moduleSchema])
+    .prefault(DEFAULT_KINDS.network)
+    .describe('the generator'),
+  critic: criticSchema.optional().describe('the second network of an adversarial recipe'),
+  data: dataSchema.prefault({}),
+  degradation: degradationSchema.prefault(DEFAULT_KINDS.degradation).describe('how the low-resolution side is made'),
+  losses: lossesSchema.prefault({}),
+  optimizer: optimizerSchema.prefault({}),
+  schedule: scheduleSchema.prefault({}),
   ema: z.number().min(0).max(1).default(0.999).describe('decay of the averaged weights that are validated and exported'),
-  every: z
-    .strictObject({
-      log: z.int().positive().default(50),
-      validate: z.int().positive().default(1000),
-      checkpoint: z.int().positive().default(500),
-    })
-    .prefault({}),
+  every: everySchema.prefault({}),
+  best: bestSchema.prefault({}),
+  keep: keepSchema,
 })
 
 export type Config = z.infer<typeof configSchema>
 
 /**
- * Resolves preset, files and overrides into one configuration.
- * @param overrides `a.b=value` pairs; the value is read as JSON, else as text
+ * Resolves preset, option file and overrides into one configuration.
+ * @param preset a name of `PRESETS`, or `NO_PRESET`
+ * @param overrides options by full name, or whole groups, with their values: an option file's and `--set`'s
  * @throws UprezError `unknown-option`, naming the nearest option, or `invalid-option`
  */
 export function resolveConfig(preset: string, overrides: Record<string, unknown>): Config {
-  const base = PRESETS[preset]
+  const base = preset === NO_PRESET ? {} : PRESETS[preset]
   if (!base) {
-    throw new UprezError('invalid-option', `unknown preset ${preset}; did you mean ${closest(preset, Object.keys(PRESETS))}?`, {
+    const known = Object.keys(PRESETS)
+    throw new UprezError('invalid-option', `unknown preset ${preset}; did you mean ${closest(preset, known)}?`, {
       param: 'preset',
-      expected: Object.keys(PRESETS).join(', '),
+      expected: known.join(', '),
       got: preset,
     })
   }
-  return override({ preset, ...base }, overrides)
+  const config = override({ preset, ...base }, overrides)
+  if (preset === NO_PRESET) return config
+  const scale = parseConfig({ preset, ...base }).scale
+  if (config.scale === scale) return config
+  throw new UprezError('invalid-option', `the preset ${preset} is for scale ${scale}: copy it with --print-config into an option file`, {
+    param: 'scale',
+    expected: String(scale),
+    got: String(config.scale),
+  })
 }
 
 /** The configuration with some options set to other values; as `resolveConfig`. */
 export function override(config: Record<string, unknown>, overrides: Record<string, unknown>): Config {
-  const input = structuredClone(config)
-  for (const [path, value] of Object.entries(overrides)) {
+  let input = config
+  // Whole groups first; then kinds, which clear their group; then what is set inside.
+  const rank = (path: string) => (path.includes('.') ? (path.endsWith('.kind') ? 1 : 2) : 0)
+  for (const [path, value] of Object.entries(overrides).sort(([a], [b]) => rank(a) - rank(b))) {
     refuseUnknown(path)
-    setPath(input, path.split('.'), value)
+    input = merge(input, nested(path, value))
   }
   return parseConfig(input)
 }
 
-/** A name is an option, or a group of options whose value is an object. */
-function refuseUnknown(path: string): void {
-  const names = optionNames()
-  if (!names.some(name => name === path || name.startsWith(`${path}.`))) throw unknownOption(path)
-}
-
-function unknownOption(name: string): UprezError {
-  return new UprezError('unknown-option', `unknown option ${name}; did you mean ${closest(name, optionNames())}?`, {
-    param: name,
-    expected: 'an option of `uprez train --print-config`',
-  })
-}
-
 export function parseConfig(input: unknown): Config {
-  const result = configSchema.safeParse(input)
+  const result = configSchema.safeParse(isGroup(input) ? withKinds(input) : input)
   if (result.success) return result.data
   const issue = result.error.issues[0]!
   const path = issue.path.join('.')
-  if (issue.code === 'unrecognized_keys') throw unknownOption([...issue.path, issue.keys[0]!].join('.'))
-  throw new UprezError('invalid-option', `${path}: ${issue.message}`, {
-    param: path,
-    expected: issue.message,
-    got: String(valueAt(input, issue.path)),
-  })
+  if (issue.code === 'unrecognized_keys') {
+    const group = valueAt(input, issue.path.slice(0, 1)) as { kind?: string } | undefined
+    throw unknownOption([...issue.path, issue.keys[0]!].join('.'), group?.kind)
+  }
+  const kinds = KINDS.get(String(issue.path[0]))
+  const expected = issue.code === 'invalid_union' && kinds ? `one of ${kinds.join(', ')}` : issue.message
+  throw new UprezError('invalid-option', `${path}: ${expected}`, { param: path, expected, got: String(valueAt(input, issue.path)) })
 }
 
-/** Reads `a.b=value`. */
+/**
+ * Reads an option file: JSON, nested like the output of `--print-config`; it may name its preset.
+ * @returns the preset, and what the file sets as overrides
+ * @throws UprezError `no-input` where it cannot be read, `invalid-option` where it is no JSON object
+ */
+export async function readOptionFile(path: string): Promise<{ preset: string | undefined; overrides: Record<string, unknown> }> {
+  const text = await readFile(path, 'utf8').catch(cause => {
+    throw new UprezError('no-input', `the option file ${path} cannot be read`, {
+      param: '--opt',
+      expected: 'a JSON file',
+      got: path,
+      cause,
+    })
+  })
+  try {
+    const { preset, ...overrides } = z.looseObject({ preset: z.string().optional() }).parse(JSON.parse(text))
+    return { preset, overrides }
+  } catch (cause) {
+    const reason = cause instanceof SyntaxError ? cause.message : 'it is no object, or its preset is no text'
+    throw new UprezError('invalid-option', `the option file ${path} is no JSON object: ${reason}`, { param: '--opt', got: path, cause })
+  }
+}
+
+/** Reads `a.b=value`; the value is JSON, else text. */
 export function parseOverride(text: string): [string, unknown] {
   const at = text.indexOf('=')
   if (at < 1) {
@@ -142,13 +148,18 @@ export function parseOverride(text: string): [string, unknown] {
   }
 }
 
+/** Options of the place where a run happens, not of what it computes: they stay off the card. */
+const LOCAL = new Set([
+  ...['data.folders', 'data.pairs', 'data.source', 'data.licence', 'data.cacheMb', 'data.workers'],
+  ...['seed', 'engine', 'from', 'fromCritic', 'keep', 'network.path', 'losses.feature.file', 'losses.module.path'],
+])
+
 /** What differs between the configuration and its preset: for the card. */
 export function overridesOf(config: Config): Record<string, unknown> {
   const base = flatten(resolveConfig(config.preset, {}))
   const mine = flatten(config)
-  const hidden = new Set(['data.folders', 'data.source', 'data.licence', 'seed', 'engine', 'data.cacheMb'])
   return Object.fromEntries(
-    Object.entries(mine).filter(([name, value]) => !hidden.has(name) && JSON.stringify(value) !== JSON.stringify(base[name])),
+    Object.entries(mine).filter(([name, value]) => !LOCAL.has(name) && JSON.stringify(value) !== JSON.stringify(base[name])),
   )
 }
 
@@ -161,9 +172,68 @@ export function differences(a: Config, b: Config): [name: string, before: string
     .filter(([, before, now]) => before !== now)
 }
 
-/** Every option by its full name; `preset` is no option but what the options start from. */
-function optionNames(): string[] {
-  return Object.keys(flatten(parseConfig({ preset: '', engine: 'wasm' }))).filter(name => name !== 'preset')
+/** Every option there is; `preset` is none, but what the options start from. */
+export function allOptions(): Option[] {
+  return listOptions(configSchema).filter(({ name }) => name !== 'preset')
+}
+
+const KINDS = listKinds(configSchema)
+const OPTIONS = allOptions()
+/** Options whose value is a table of names of the user's choice. */
+const TABLES = OPTIONS.flatMap(({ name, type }) => (type.startsWith('name: ') ? [name] : []))
+
+/** A name is an option, or a group of options whose value is an object, or an entry of a table. */
+function refuseUnknown(path: string): void {
+  const known = OPTIONS.some(({ name }) => name === path || name.startsWith(`${path}.`)) || TABLES.some(name => path.startsWith(`${name}.`))
+  if (!known) throw unknownOption(path)
+}
+
+/** @param kind of the option's group, where that is one of several kinds */
+function unknownOption(name: string, kind?: string): UprezError {
+  const [group] = name.split('.')
+  const known = kind ? OPTIONS.filter(option => option.name.startsWith(`${group}.`) && (option.kind ?? kind) === kind) : OPTIONS
+  // Groups may be misspelt too.
+  const names = known.flatMap(option => option.name.split('.').map((_, i, parts) => parts.slice(0, i + 1).join('.')))
+  const where = kind ? ` of ${group}.kind = ${kind}` : ''
+  return new UprezError('unknown-option', `unknown option ${name}${where}; did you mean ${closest(name, names)}?`, {
+    param: name,
+    expected: 'an option of `uprez train --options`',
+  })
+}
+
+/** `more` over `base`: groups are merged, values and lists replaced; a group of another kind begins empty. */
+function merge(base: Record<string, unknown>, more: Record<string, unknown>): Record<string, unknown> {
+  const merged = { ...base }
+  for (const [name, value] of Object.entries(more)) {
+    const before = base[name]
+    if (isGroup(value) && before !== undefined && !isGroup(before)) {
+      throw new UprezError('invalid-option', `${name} was given a value and options inside it`, { param: name, got: String(before) })
+    }
+    const another = KINDS.has(name) && isGroup(value) && 'kind' in value && value.kind !== kindIn(name, before)
+    merged[name] = isGroup(value) && isGroup(before) && !another ? merge(before, value) : value
+  }
+  return merged
+}
+
+function kindIn(group: string, value: unknown): unknown {
+  return (value as { kind?: unknown } | undefined)?.kind ?? (DEFAULT_KINDS as Record<string, { kind: string }>)[group]?.kind
+}
+
+/** A group that does not say its kind is of the default one. */
+function withKinds(input: Record<string, unknown>): Record<string, unknown> {
+  const groups = Object.entries(DEFAULT_KINDS).filter(([name]) => isGroup(input[name]))
+  return { ...input, ...Object.fromEntries(groups.map(([name, kind]) => [name, { ...kind, ...(input[name] as object) }])) }
+}
+
+/** `a.b.c` and a value → `{a: {b: {c: value}}}`; in a table, all that follows its name is one name. */
+function nested(path: string, value: unknown): Record<string, unknown> {
+  const table = TABLES.find(name => path.startsWith(`${name}.`))
+  const names = table ? [...table.split('.'), path.slice(table.length + 1)] : path.split('.')
+  return names.reduceRight<unknown>((inner, name) => ({ [name]: inner }), value) as Record<string, unknown>
+}
+
+function isGroup(value: unknown): value is Record<string, unknown> {
+  return value !== null && typeof value === 'object' && !Array.isArray(value)
 }
 
 function valueAt(input: unknown, path: PropertyKey[]): unknown {
@@ -173,20 +243,7 @@ function valueAt(input: unknown, path: PropertyKey[]): unknown {
 function flatten(value: object, prefix = ''): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(value).flatMap(([key, inner]) =>
-      inner !== null && typeof inner === 'object' && !Array.isArray(inner)
-        ? Object.entries(flatten(inner, `${prefix}${key}.`))
-        : [[prefix + key, inner] as const],
+      isGroup(inner) ? Object.entries(flatten(inner, `${prefix}${key}.`)) : [[prefix + key, inner] as const],
     ),
   )
-}
-
-function setPath(target: Record<string, unknown>, [head, ...rest]: string[], value: unknown): void {
-  if (rest.length === 0) target[head!] = value
-  else {
-    const inner = target[head!] ?? {}
-    if (typeof inner !== 'object')
-      throw new UprezError('invalid-option', `${head} was given a value and options inside it`, { param: head! })
-    target[head!] = inner
-    setPath(inner as Record<string, unknown>, rest, value)
-  }
 }

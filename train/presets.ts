@@ -1,14 +1,101 @@
+/** Eleven 3×3 convolutions of 32 channels come to 116 k parameters: inside the 120 k that keep a browser tab quick. */
+const FAST = { kind: 'fast', channels: 32, blocks: 11, expansion: 64 }
+
 /**
- * What each preset changes in the defaults of `config.ts`, each value with its reason.
+ * Detail lives in luma: weighting it spends the few channels where eyes (and PSNR-Y) look.
+ * The mean squared error, once L1 has settled, is what PSNR measures.
+ */
+const FAST_LOSSES = { pixel: { luma: 1, l2From: 0.8 } }
+
+/** SRGAN's generator: 16 residual blocks of 64 channels between 9×9 ends (Ledig et al. 2017, section 2.1 and figure 4). */
+const SRRESNET = {
+  kind: 'srresnet',
+  // Batch norm costs a third of the step, and EDSR (Lim et al. 2017, section 3.1) does better without it.
+  norm: 'none',
+}
+
+/** 24×24 low-resolution patches, 16 a batch: Ledig et al. 2017, section 3.2. */
+const SRGAN_DATA = { patch: 24, batch: 16 }
+
+/**
+ * What each preset changes in the defaults of `config.ts`, each value with its reason or its paper.
  */
 export const PRESETS: Record<string, Record<string, unknown>> = {
-  'fast-x4': {
-    // 11 × 9,216 weights and both ends come to 116 k, inside the 120 k that keep a browser tab quick.
-    network: { kind: 'fast', channels: 32, blocks: 11, expansion: 64 },
-    // Detail lives in luma: weighting it spends the few channels where eyes (and PSNR-Y) look.
-    // The mean squared error, once L1 has settled, is what PSNR measures.
-    losses: { pixel: { luma: 1, l2From: 0.8 } },
+  'fast-x2': {
+    scale: 2,
+    // The body of a ×4 network knows edges already; only the last layer differs in shape.
+    from: 'fast-x4',
+    network: FAST,
+    losses: FAST_LOSSES,
+    schedule: { steps: 25_000 },
   },
+  'fast-x3': { scale: 3, from: 'fast-x4', network: FAST, losses: FAST_LOSSES, schedule: { steps: 25_000 } },
+  'fast-x4': { network: FAST, losses: FAST_LOSSES },
+
+  // For pictures from the wild: blurred, noisy, compressed, resized before.
+  'real-x4': {
+    // What sharpens clean pictures is where repairing poor ones begins; and it must be as quick, to be the one taken by default.
+    from: 'fast-x4',
+    network: FAST,
+    // A fifth is left clean, so that clean pictures stay as they were.
+    degradation: { kind: 'real-esrgan', clean: 0.2 },
+    losses: { pixel: { kind: 'l1', luma: 1 } },
+    // A rate that does not shake the trained weights apart.
+    optimizer: { learningRate: 5e-4 },
+    schedule: { steps: 25_000 },
+  },
+
+  // Dong et al. 2016, section 4: 9-5-5 filters, mean squared error.
+  'srcnn-x4': {
+    network: { kind: 'srcnn' },
+    losses: { pixel: { kind: 'l2' } },
+    schedule: { steps: 20_000 },
+  },
+
+  'srresnet-x4': {
+    network: SRRESNET,
+    data: SRGAN_DATA,
+    losses: { pixel: { kind: 'l1', l2From: 0.9 } },
+    // The paper's 1e-4 is for a million steps of batch norm; 60,000 steps need a quicker start.
+    optimizer: { learningRate: 4e-4 },
+    schedule: { steps: 60_000 },
+  },
+
+  'srgan-x4': {
+    recipe: 'srgan',
+    from: 'srresnet-x4',
+    network: SRRESNET,
+    critic: { kind: 'srgan' },
+    data: SRGAN_DATA,
+    losses: { gan: { kind: 'vanilla', weight: 1e-3 } },
+    // Ledig et al. 2017, section 3.2.
+    optimizer: { learningRate: 1e-4 },
+    schedule: { steps: 15_000 },
+  },
+
+  'wgan-gp-x4': {
+    recipe: 'wgan-gp',
+    from: 'srresnet-x4',
+    network: SRRESNET,
+    critic: { kind: 'patch' },
+    data: SRGAN_DATA,
+    losses: { gan: { kind: 'wasserstein', weight: 1e-3, penalty: 10, drift: 1e-3, criticSteps: 2 } },
+    // Gulrajani et al. 2017, algorithm 1: momentum makes the critic chase a moving target.
+    optimizer: { learningRate: 1e-4, beta1: 0, beta2: 0.9 },
+    schedule: { steps: 8000 },
+  },
+
+  // Wang et al. 2018, section 4.1: 1e-2 pixel, 5e-3 relativistic, features before activation.
+  'esrgan-x4': {
+    recipe: 'esrgan',
+    network: { kind: 'rrdb' },
+    critic: { kind: 'srgan' },
+    data: { patch: 32, batch: 16 },
+    losses: { pixel: { weight: 1e-2 }, gan: { kind: 'relativistic', weight: 5e-3 } },
+    optimizer: { learningRate: 1e-4 },
+    schedule: { kind: 'multistep', steps: 400_000, milestones: [50_000, 100_000, 200_000, 300_000], gamma: 0.5 },
+  },
+
   // Half a minute on wasm: for trying the whole road from a folder of pictures to a served model, and for our tests.
   tiny: {
     scale: 2,

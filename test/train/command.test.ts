@@ -44,7 +44,7 @@ test('Ctrl-C, then --resume, and kill -9, then --resume, end where the uninterru
   })
   assert.equal(dead.signal, 'SIGKILL')
   // What was not given stays as the run was begun.
-  const revived = await uprez(['train', '--preset', 'tiny', '-o', killed, '--resume'])
+  const revived = await uprez(['train', '-o', killed, '--resume'])
   assert.equal(revived.code, 0, revived.stderr)
 
   for (const run of [stopped, killed]) {
@@ -61,8 +61,9 @@ test('what is wrong with the options is said in one line, with exit code 2, befo
   const cases: [string[], RegExp][] = [
     [['--steps', 'abc'], /invalid-option: schedule\.steps: .* NaN/],
     [['--seed', '-1'], /invalid-option: seed/],
-    [['--engine', 'cuda'], /invalid-option: engine: .*"tensorflow"\|"wasm"\|"cpu"/],
+    [['--engine', 'cuda'], /invalid-option: engine: .*"tensorflow"\|"webgpu"\|"wasm"\|"cpu"/],
     [['--set', 'schedule.step=5'], /unknown-option: unknown option schedule\.step; did you mean schedule\.steps\?/],
+    [['--time-limit', 'soon'], /invalid-option: --time-limit takes a length of time, not soon/],
     [['--preset', 'tyni'], /invalid-option: unknown preset tyni; did you mean tiny\?/],
   ]
   await Promise.all(
@@ -74,7 +75,7 @@ test('what is wrong with the options is said in one line, with exit code 2, befo
     }),
   )
   const bare = await uprez(['train', '--preset', 'tiny', '-o', output])
-  assert.match(bare.stderr, /--data names the folder of images/)
+  assert.match(bare.stderr, /--data names the images/)
   assert.equal((await readdir(home)).includes('never'), false)
 })
 

@@ -1,15 +1,26 @@
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
-import { type Config, differences, overridesOf, parseConfig, parseOverride, resolveConfig } from '../../train/config.js'
+import {
+  allOptions,
+  differences,
+  NO_PRESET,
+  overridesOf,
+  parseConfig,
+  parseOverride,
+  readOptionFile,
+  resolveConfig,
+} from '../../train/config.js'
+import { optionsTable } from '../../train/options.js'
 import { PRESETS } from '../../train/presets.js'
-import { learningRateAt } from '../../train/schedule.js'
 
 test('every preset is valid and survives being written down', () => {
   for (const preset of Object.keys(PRESETS)) {
     const config = resolveConfig(preset, {})
     assert.deepEqual(parseConfig(JSON.parse(JSON.stringify(config))), config)
-    assert.deepEqual(overridesOf(config), {})
+    assert.deepEqual(overridesOf(config), {}, preset)
   }
 })
 
@@ -38,7 +49,10 @@ test('a misspelt option, group or preset names the nearest', () => {
     message: /losses\.pixel\.lumma; did you mean losses\.pixel\.luma\?/,
   })
   assert.throws(unknown('preset=fast-x4'), { code: 'unknown-option' })
-  assert.throws(() => resolveConfig('fast-4x', {}), { code: 'invalid-option', message: /unknown preset fast-4x; did you mean fast-x4\?/ })
+  assert.throws(() => resolveConfig('srgann-x4', {}), {
+    code: 'invalid-option',
+    message: /unknown preset srgann-x4; did you mean srgan-x4\?/,
+  })
 })
 
 test('a value of the wrong kind or out of bounds is refused with its option, what was expected and what came', () => {
@@ -65,31 +79,66 @@ test('a value of the wrong kind or out of bounds is refused with its option, wha
   assert.throws(() => parseOverride('steps'), { code: 'invalid-option', message: /name=value/ })
 })
 
-test('the learning rate rises over the warm-up and falls along half a cosine to its minimum', () => {
-  const schedule = { steps: 110, warmup: 10, minimum: 0.1 }
-  const at = (step: number) => learningRateAt(step, 2, schedule)
-  assert.equal(at(1), 0.2)
-  assert.equal(at(5), 1)
-  assert.equal(at(10), 2)
-  assert.ok(Math.abs(at(60) - 1.05) < 1e-12)
-  assert.ok(Math.abs(at(35) - (0.1 + 1.9 * (0.5 + Math.SQRT1_2 / 2))) < 1e-12)
-  assert.equal(at(110), 0.1)
-  assert.equal(at(200), 0.1)
-  assert.ok(learningRateAt(1, 2, { ...schedule, warmup: 0 }) < 2)
+test('another kind of network clears what the preset says of its own', () => {
+  const set = (...texts: string[]) => resolveConfig('tiny', Object.fromEntries(texts.map(parseOverride)))
+  assert.deepEqual(set('network.channels=8', 'network.kind=srvgg').network, { kind: 'srvgg', channels: 8, blocks: 16, activation: 'prelu' })
+  assert.deepEqual(set('network={"kind":"srvgg","blocks":3}', 'network.channels=8').network, {
+    kind: 'srvgg',
+    channels: 8,
+    blocks: 3,
+    activation: 'prelu',
+  })
+  assert.deepEqual(set('network.kind=fast').network, set().network)
+  assert.throws(() => set('network.kind=srvgg', 'network.expansion=8'), {
+    code: 'unknown-option',
+    message: /expansion of network\.kind = srvgg/,
+  })
+  assert.throws(() => set('network.kind=srvg'), { code: 'invalid-option', expected: /fast, srcnn.*srvgg/, got: 'srvg' })
+  assert.equal(set('critic.kind=patch').critic?.kind, 'patch')
+  assert.throws(() => set('critic.channels=8'), { code: 'invalid-option', param: 'critic.kind' })
 })
 
-test('the page on training names every option with its default', async () => {
-  const page = await readFile(new URL('../../../docs/training.md', import.meta.url), 'utf8')
-  const [, table] = page.split('## Options')
-  const rows = [...table!.matchAll(/^\| `([a-zA-Z0-9.]+)` \| (\S.*?)? ?\| .+ \|$/gm)].map(([, name, value]): [string, unknown] => [
-    name!,
-    value ? JSON.parse(value) : undefined,
-  ])
-  const documented = rows.filter(([name]) => name !== 'engine')
-  const defaults = differences({ ...parseConfig({ preset: '' }), engine: 'wasm' }, {} as Config).map(([name, value]): [string, unknown] => [
-    name,
-    JSON.parse(value),
-  ])
-  const known = defaults.filter(([name]) => !['preset', 'engine'].includes(name))
-  assert.deepEqual(documented, known)
+test('a preset keeps its scale, and says how to leave it', () => {
+  assert.throws(() => resolveConfig('fast-x4', { scale: 2 }), { code: 'invalid-option', param: 'scale', expected: '4', got: '2' })
+  assert.equal(resolveConfig(NO_PRESET, { scale: 2 }).scale, 2)
+})
+
+test('layers of a feature network are named one by one, dots and all', () => {
+  const { feature } = resolveConfig('tiny', { 'losses.feature.layers.block.1': 0.5, 'losses.feature.layers.conv2': 1 }).losses
+  assert.deepEqual(feature.layers, { 'block.1': 0.5, conv2: 1 })
+})
+
+test('an option file holds only what differs, and may name its preset', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'uprez-options-'))
+  try {
+    const file = join(folder, 'options.json')
+    const { engine: _, ...printed } = resolveConfig('tiny', { 'schedule.steps': 7 })
+    await writeFile(file, JSON.stringify(printed))
+    const { preset, overrides } = await readOptionFile(file)
+    assert.equal(preset, 'tiny')
+    assert.deepEqual(
+      resolveConfig(preset!, overrides),
+      resolveConfig('tiny', { 'schedule.steps': 7 }),
+      'what --print-config prints can be read',
+    )
+
+    await writeFile(file, '{"schedule": {"stepps": 1}}')
+    const misspelt = await readOptionFile(file)
+    assert.throws(() => resolveConfig(NO_PRESET, misspelt.overrides), {
+      code: 'unknown-option',
+      message: /schedule\.stepps.*schedule\.steps/,
+    })
+    for (const text of ['', '[1]', '5', '{"preset": 3}']) {
+      await writeFile(file, text)
+      await assert.rejects(readOptionFile(file), { code: 'invalid-option', param: '--opt' })
+    }
+    await assert.rejects(readOptionFile(join(folder, 'missing.json')), { code: 'no-input' })
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+})
+
+test('the page of options is what `uprez train --options` prints', async () => {
+  const page = await readFile(new URL('../../../docs/options.md', import.meta.url), 'utf8')
+  assert.equal(page.slice(page.indexOf('| option |')).trim(), optionsTable(allOptions()))
 })
