@@ -3,7 +3,8 @@ import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import { writeAtomic, writeError } from '../atomic.js'
 import { UprezError } from '../errors.js'
-import { SLOTS } from './adam.js'
+import type { Tf } from '../nets/engine.js'
+import { assignFlat, otherVariables } from './adam.js'
 import type { Recipe } from './recipe.js'
 
 /**
@@ -11,34 +12,50 @@ import type { Recipe } from './recipe.js'
  * (name → dtype, shape, offsets; free text under `__metadata__`), then the raw little-endian floats.
  * https://github.com/huggingface/safetensors#format
  *
- * It holds the four vectors of every optimizer (see adam.ts), which include the network's parameters.
+ * It holds the vectors of every optimizer (see adam.ts), which include its network's parameters; as `NAME.others` what
+ * else a network holds (a batch norm's moving statistics, a spectral norm's vectors); and what the recipe remembers.
  */
 
-const KEEP = 2
+/** 1 had no `others` and no memory, and its best was always PSNR-Y. */
+const VERSION = 2
 const NAME = /^step-(\d{8})\.safetensors$/
 
 const headerSchema = z
-  .object({ __metadata__: z.object({ step: z.string(), updates: z.string(), best: z.string() }) })
+  .object({
+    __metadata__: z.object({
+      version: z.string().default('1'),
+      step: z.string(),
+      updates: z.string(),
+      memory: z.string().default('{}'),
+      best: z.string(),
+    }),
+  })
   .catchall(z.strictObject({ dtype: z.literal('F32'), shape: z.array(z.int()), data_offsets: z.tuple([z.int(), z.int()]) }))
 
 /** What the loop itself must remember. */
 export interface Progress {
   /** Steps done. */
   step: number
-  /** Best validation PSNR so far and its step. */
-  best: { psnrY: number; step: number } | null
+  best: Best | null
 }
+
+/** The best validation so far. */
+export interface Best {
+  metric: string
+  value: number
+  step: number
+}
+
+/** What a checkpoint keeps of a recipe. */
+export type Remembered = Pick<Recipe, 'networks' | 'optimizers' | 'memory'>
 
 /**
  * Writes the state after `progress.step` steps and removes all but the newest files. Atomic: a kill leaves the previous ones.
+ * @param keep how many files stay
  * @throws UprezError `diverged` where a number of the state is none, `no-space`, `not-writable`
  */
-export async function saveCheckpoint(folder: string, recipe: Recipe, progress: Progress): Promise<void> {
-  const vectors: { name: string; data: Float32Array }[] = []
-  for (const [name, optimizer] of Object.entries(recipe.optimizers)) {
-    const slots = optimizer.slots()
-    for (const slot of SLOTS) vectors.push({ name: `${name}.${slot}`, data: (await slots[slot].data()) as Float32Array })
-  }
+export async function saveCheckpoint(folder: string, recipe: Remembered, progress: Progress, keep: number): Promise<void> {
+  const vectors = await readVectors(recipe)
   const bad = vectors.find(({ data }) => data.some(value => !Number.isFinite(value)))
   if (bad) {
     throw new UprezError('diverged', `${bad.name} holds values that are no numbers at step ${progress.step}; the last checkpoint is kept`, {
@@ -49,7 +66,13 @@ export async function saveCheckpoint(folder: string, recipe: Recipe, progress: P
   }
   const updates = Object.fromEntries(Object.entries(recipe.optimizers).map(([name, optimizer]) => [name, optimizer.updates()]))
   const header: Record<string, unknown> = {
-    __metadata__: { step: String(progress.step), updates: JSON.stringify(updates), best: JSON.stringify(progress.best) },
+    __metadata__: {
+      version: String(VERSION),
+      step: String(progress.step),
+      updates: JSON.stringify(updates),
+      memory: JSON.stringify(recipe.memory),
+      best: JSON.stringify(progress.best),
+    },
   }
   let offset = 0
   for (const { name, data } of vectors) {
@@ -66,18 +89,45 @@ export async function saveCheckpoint(folder: string, recipe: Recipe, progress: P
     throw writeError(error, folder)
   })
   await writeAtomic(join(folder, nameOf(progress.step)), Buffer.concat([length, json, ...bytes]))
-  await tidy(folder, nameOf(progress.step))
+  await tidy(folder, nameOf(progress.step), keep)
 }
 
 /**
  * Puts the newest checkpoint into the recipe. A damaged newest file gives way to the one before it.
  * @throws UprezError `not-a-run` where there is none, `run-mismatch` where it belongs to another network
  */
-export async function loadCheckpoint(folder: string, recipe: Recipe, say: (line: string) => void): Promise<Progress> {
+export async function loadCheckpoint(tf: Tf, folder: string, recipe: Remembered, say: (line: string) => void): Promise<Progress> {
+  const file = await newestCheckpoint(folder, say)
+  for (const [name, optimizer] of Object.entries(recipe.optimizers)) {
+    const slots = Object.entries(optimizer.slots()) as [string, { size: number }][]
+    const values = Object.fromEntries(slots.map(([slot, { size }]) => [slot, vectorOf(file, `${name}.${slot}`, size)]))
+    optimizer.restore(values, file.updates[name]!)
+  }
+  for (const [name, network] of Object.entries(recipe.networks)) {
+    const others = otherVariables(network)
+    const size = others.reduce((sum, variable) => sum + variable.size, 0)
+    if (size > 0) tf.tidy(() => assignFlat(tf, others, tf.tensor1d(vectorOf(file, `${name}.others`, size))))
+  }
+  Object.assign(recipe.memory, file.memory)
+  return file.progress
+}
+
+export interface CheckpointFile {
+  progress: Progress
+  updates: Record<string, number>
+  memory: Record<string, number>
+  vectors: Map<string, Float32Array>
+}
+
+/**
+ * Reads the newest checkpoint of a folder that is whole.
+ * @throws UprezError `not-a-run` where there is none
+ */
+export async function newestCheckpoint(folder: string, say: (line: string) => void): Promise<CheckpointFile> {
   const names = await checkpointNames(folder)
   for (const name of names.reverse()) {
     const file = await readCheckpoint(join(folder, name))
-    if (file) return restore(file, recipe)
+    if (file) return file
     say(`${join(folder, name)} is damaged`)
   }
   throw new UprezError('not-a-run', `${dirname(folder)} holds no checkpoint to resume from`, {
@@ -87,31 +137,35 @@ export async function loadCheckpoint(folder: string, recipe: Recipe, say: (line:
   })
 }
 
+/**
+ * One vector of a checkpoint.
+ * @throws UprezError `run-mismatch` where it is missing or has another length
+ */
+export function vectorOf({ vectors }: CheckpointFile, name: string, size: number): Float32Array {
+  const vector = vectors.get(name)
+  if (vector?.length === size) return vector
+  throw new UprezError('run-mismatch', `the checkpoint is of another network: ${name} must have ${size} numbers`, {
+    param: '--resume',
+    expected: `${size} numbers in ${name}`,
+    got: `${vector?.length ?? 'none'}`,
+  })
+}
+
 export async function hasCheckpoint(folder: string): Promise<boolean> {
   return (await checkpointNames(folder)).length > 0
 }
 
-interface CheckpointFile {
-  progress: Progress
-  updates: Record<string, number>
-  vectors: Map<string, Float32Array>
-}
-
-function restore({ progress, updates, vectors }: CheckpointFile, recipe: Recipe): Progress {
-  for (const [name, optimizer] of Object.entries(recipe.optimizers)) {
-    const size = optimizer.slots().parameters.size
-    const values = Object.fromEntries(SLOTS.map(slot => [slot, vectors.get(`${name}.${slot}`)]))
-    const wrong = SLOTS.find(slot => values[slot]?.length !== size)
-    if (wrong) {
-      throw new UprezError('run-mismatch', `the checkpoint is of another network: ${name} needs ${size} weights`, {
-        param: '--resume',
-        expected: `${size} weights in ${name}.${wrong}`,
-        got: `${values[wrong]?.length ?? 'none'}`,
-      })
-    }
-    optimizer.restore(values as Record<(typeof SLOTS)[number], Float32Array>, updates[name]!)
+async function readVectors({ networks, optimizers }: Remembered): Promise<{ name: string; data: Float32Array }[]> {
+  const vectors: { name: string; data: Float32Array }[] = []
+  for (const [name, optimizer] of Object.entries(optimizers)) {
+    for (const [slot, tensor] of Object.entries(optimizer.slots())) vectors.push({ name: `${name}.${slot}`, data: await tensor.data() })
   }
-  return progress
+  for (const [name, network] of Object.entries(networks)) {
+    const others = otherVariables(network)
+    const parts = await Promise.all(others.map(variable => variable.data()))
+    if (others.length > 0) vectors.push({ name: `${name}.others`, data: Float32Array.from(parts.flatMap(part => Array.from(part))) })
+  }
+  return vectors
 }
 
 async function readCheckpoint(path: string): Promise<CheckpointFile | undefined> {
@@ -119,21 +173,33 @@ async function readCheckpoint(path: string): Promise<CheckpointFile | undefined>
   try {
     const length = Number(bytes.readBigUInt64LE(0))
     const { __metadata__: meta, ...tensors } = headerSchema.parse(JSON.parse(bytes.subarray(8, 8 + length).toString()))
+    if (Number(meta.version) > VERSION) throw newerVersion(path, meta.version)
     const vectors = new Map<string, Float32Array>()
-    for (const [
-      name,
-      {
-        data_offsets: [from, to],
-      },
-    ] of Object.entries(tensors as Record<string, { data_offsets: [number, number] }>)) {
+    for (const [name, { data_offsets }] of Object.entries(tensors as Record<string, { data_offsets: [number, number] }>)) {
+      const [from, to] = data_offsets
       const part = bytes.subarray(8 + length + from, 8 + length + to)
       if (part.length !== to - from) return undefined
       vectors.set(name, new Float32Array(new Uint8Array(part).buffer))
     }
-    return { progress: { step: Number(meta.step), best: JSON.parse(meta.best) }, updates: JSON.parse(meta.updates), vectors }
-  } catch {
+    const best = readBest(JSON.parse(meta.best))
+    const progress = { step: Number(meta.step), best }
+    return { progress, updates: JSON.parse(meta.updates), memory: JSON.parse(meta.memory), vectors }
+  } catch (error) {
+    if (error instanceof UprezError) throw error
     return undefined
   }
+}
+
+function newerVersion(path: string, version: string): UprezError {
+  return new UprezError('run-mismatch', `${path} was written by a newer uprez`, {
+    param: '--resume',
+    expected: `a checkpoint of version ${VERSION} or older`,
+    got: version,
+  })
+}
+
+function readBest(best: Best | { psnrY: number; step: number } | null): Best | null {
+  return best && 'psnrY' in best ? { metric: 'PSNR-Y', value: best.psnrY, step: best.step } : best
 }
 
 function nameOf(step: number): string {
@@ -141,9 +207,9 @@ function nameOf(step: number): string {
 }
 
 /** Keeps the newest files up to this one. Later ones are of steps that were taken back; temporary ones of a run that was killed. */
-async function tidy(folder: string, newest: string): Promise<void> {
+async function tidy(folder: string, newest: string, keep: number): Promise<void> {
   const names = await checkpointNames(folder)
-  const kept = names.filter(name => name <= newest).slice(-KEEP)
+  const kept = names.filter(name => name <= newest).slice(-keep)
   const halves = (await readdir(folder)).filter(name => name.startsWith('.step-') && name.endsWith('tmp'))
   const gone = [...names.filter(name => !kept.includes(name)), ...halves]
   await Promise.all(gone.map(name => rm(join(folder, name), { force: true })))

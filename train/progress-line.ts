@@ -1,3 +1,7 @@
+import type { Best } from './checkpoint.js'
+import { formatDuration } from './duration.js'
+import type { Pace } from './stopwatch.js'
+
 /** What a run tells whoever watches. */
 export interface Report {
   /** A line for a person. */
@@ -8,14 +12,12 @@ export interface Report {
   step(status: Status): void
 }
 
-export interface Status {
+export interface Status extends Pace {
   step: number
   steps: number
-  loss: number
-  stepsPerSecond: number
-  /** Share of the time spent waiting for data. */
-  waiting: number
-  best: { psnrY: number; step: number } | null
+  /** What the step has told; the losses among it are shown. */
+  values: Record<string, number>
+  best: Best | null
 }
 
 /** Where nobody watches a terminal, a line now and then. */
@@ -41,26 +43,18 @@ export function terminalReport(): Report {
       if (!live && shownAt === Number.NEGATIVE_INFINITY) shownAt = performance.now()
       show(`${what} ${done}/${total}`, false)
     },
-    step({ step, steps, loss, stepsPerSecond, waiting, best }) {
+    step({ step, steps, values, stepsPerSecond, waiting, best }) {
+      const losses = Object.entries(values).filter(([name]) => name.startsWith('loss/'))
       const parts = [
         `step ${step}/${steps}`,
-        `loss ${loss.toPrecision(4)}`,
+        ...losses.map(([name, value]) => `${name.slice('loss/'.length)} ${value.toPrecision(4)}`),
         `${stepsPerSecond.toFixed(2)} steps/s`,
         `data wait ${(waiting * 100).toFixed(0)}%`,
-        `${duration((steps - step) / stepsPerSecond)} left`,
-        ...(best ? [`best ${best.psnrY.toFixed(2)} dB at ${best.step}`] : []),
+        `${formatDuration((steps - step) / stepsPerSecond)} left`,
+        ...(best ? [`best ${best.metric} ${best.value.toPrecision(4)} at ${best.step}`] : []),
       ]
       show(parts.join('  '), step === steps)
       if (live && step === steps) process.stderr.write('\n')
     },
   }
-}
-
-/** 65 → `1m05s`. */
-function duration(seconds: number): string {
-  if (!Number.isFinite(seconds)) return '?'
-  const s = Math.round(seconds)
-  const two = (value: number) => String(value).padStart(2, '0')
-  if (s < 60) return `${s}s`
-  return s < 3600 ? `${Math.floor(s / 60)}m${two(s % 60)}s` : `${Math.floor(s / 3600)}h${two(Math.floor((s % 3600) / 60))}m`
 }

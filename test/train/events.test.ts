@@ -45,6 +45,34 @@ test('the records read back: version, session start, scalars, picture', async ()
   assert.deepEqual(image.get(4)![0], Buffer.alloc(300, 7))
 })
 
+test('a histogram counts every finite value once, in buckets from the least to the most', async () => {
+  const folder = join(home, 'histogram')
+  await mkdir(folder)
+  const events = openEvents(folder, 1, () => 1_000_000)
+  events.histogram(5, 'weights', Float32Array.of(-1, -0.95, 0, 2, Number.NaN, Number.POSITIVE_INFINITY))
+  events.histogram(5, 'constant', [3, 3])
+  events.histogram(5, 'nothing', [])
+  events.close()
+  const [name] = await readdir(folder)
+  const [weights, constant, nothing] = records(await readFile(join(folder, name!)))
+    .slice(2)
+    .map(record => message(message(message(record).get(5)![0] as Buffer).get(1)![0] as Buffer))
+    .map(value => message(value.get(5)![0] as Buffer))
+  assert.deepEqual(
+    [1, 2, 3, 4].map(field => weights!.get(field)![0]),
+    [-1, 2, 4, Math.fround(-0.95) + 1],
+  )
+  const [edges, counts] = [6, 7].map(field => doublesOf(weights!.get(field)![0] as Buffer))
+  assert.deepEqual([edges!.length, edges!.at(-1)], [30, 2])
+  assert.ok(Math.abs(edges![0]! + 0.9) < 1e-6)
+  assert.deepEqual([counts![0], counts![10], counts![29], counts!.reduce((sum, n) => sum + n)], [2, 1, 1, 4])
+  assert.deepEqual(
+    [6, 7].map(field => doublesOf(constant!.get(field)![0] as Buffer)),
+    [[3], [2]],
+  )
+  assert.equal(nothing!.size, 0)
+})
+
 test('a folder that cannot be written to is not-writable', async () => {
   const file = join(home, 'file')
   await writeFile(file, '')
@@ -53,7 +81,7 @@ test('a folder that cannot be written to is not-writable', async () => {
 
 const python = process.env.UPREZ_TEST_TENSORBOARD
 const without = python ? false : 'UPREZ_TEST_TENSORBOARD names no python that has tensorboard'
-test("PyPI's tensorboard reads scalars and pictures, and forgets what a killed run wrote past its checkpoint", {
+test("PyPI's tensorboard reads scalars, pictures and histograms, and forgets what a killed run wrote past its checkpoint", {
   skip: without,
 }, async () => {
   const folder = join(home, 'tensorboard')
@@ -64,14 +92,17 @@ test("PyPI's tensorboard reads scalars and pictures, and forgets what a killed r
   const second = openEvents(folder, 201, () => 2_000_000)
   second.scalars(300, { loss: 333 })
   second.picture(300, 'samples', await onePixel(), 1, 1)
+  second.histogram(300, 'weights', [-1, 0, 0, 2])
   second.close()
   const program = `
 import json, sys
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-events = EventAccumulator(sys.argv[1], size_guidance={"scalars": 0, "images": 0})
+events = EventAccumulator(sys.argv[1], size_guidance={"scalars": 0, "images": 0, "histograms": 0})
 events.Reload()
 print(json.dumps({"scalars": [[e.step, e.value] for e in events.Scalars("loss")],
-    "images": [[e.step, e.width, e.height, len(e.encoded_image_string)] for e in events.Images("samples")]}))`
+    "images": [[e.step, e.width, e.height, len(e.encoded_image_string)] for e in events.Images("samples")],
+    "histograms": [[e.step, e.histogram_value.min, e.histogram_value.max, e.histogram_value.num, sum(e.histogram_value.bucket)]
+        for e in events.Histograms("weights")]}))`
   const { status, stdout, stderr } = spawnSync(python!, ['-c', program, folder], { encoding: 'utf8' })
   assert.equal(status, 0, stderr)
   assert.deepEqual(JSON.parse(stdout.trim().split('\n').at(-1)!), {
@@ -81,8 +112,13 @@ print(json.dumps({"scalars": [[e.step, e.value] for e in events.Scalars("loss")]
       [300, 333],
     ],
     images: [[300, 1, 1, (await onePixel()).length]],
+    histograms: [[300, -1, 2, 4, 4]],
   })
 })
+
+function doublesOf(bytes: Buffer): number[] {
+  return Array.from({ length: bytes.length / 8 }, (_, i) => bytes.readDoubleLE(i * 8))
+}
 
 async function write(folder: string): Promise<void> {
   await mkdir(folder)

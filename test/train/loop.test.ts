@@ -28,10 +28,10 @@ before(async () => {
 test('a run goes on bit for bit where it was stopped, between two checkpoints', async () => {
   const [straight, broken] = [join(home, 'straight'), join(home, 'broken')]
   await trainLeg(tf, { config, folder: straight })
-  assert.equal((await trainLeg(tf, { config, folder: broken, stopAfter: 5 })).steps, 5)
+  assert.equal((await trainLeg(tf, { config, folder: broken, stopAfter: 5 })).done, 5)
   assert.deepEqual(await readdir(join(broken, 'checkpoint')), ['step-00000004.safetensors', 'step-00000005.safetensors'])
-  assert.equal((await trainLeg(tf, { config, folder: broken, resume: true })).steps, 12)
-  for (const file of ['checkpoint/step-00000012.safetensors', 'generator/weights.bin', 'samples/step-00000012.png']) {
+  assert.equal((await trainLeg(tf, { config, folder: broken, resume: true })).done, 12)
+  for (const file of ['checkpoint/step-00000012.safetensors', 'generator/weights.bin', 'best/weights.bin', 'samples/step-00000012.png']) {
     assert.deepEqual(await readFile(join(broken, file)), await readFile(join(straight, file)), file)
   }
   assert.deepEqual(await readMetrics(broken), await readMetrics(straight))
@@ -46,22 +46,63 @@ test('a finished run that is resumed does nothing but see that its generator is 
   const short = resolveConfig('tiny', { ...options, 'schedule.steps': 2 })
   await trainLeg(tf, { config: short, folder })
   const before = await readFile(join(folder, 'checkpoint/step-00000002.safetensors'))
-  const { steps, losses } = await trainLeg(tf, { config: short, folder, resume: true })
-  assert.deepEqual([steps, losses], [2, []])
+  const { done, steps } = await trainLeg(tf, { config: short, folder, resume: true })
+  assert.deepEqual([done, steps], [2, []])
   assert.deepEqual(await readFile(join(folder, 'checkpoint/step-00000002.safetensors')), before)
 })
 
-test('a loss that becomes no number ends the run; the last good checkpoint and generator stand', async () => {
+/** The recipe, with something else beside at one of its steps. */
+function at(step: number, change: (recipe: Recipe, values: Record<string, number>) => void) {
+  return (recipe: Recipe): Recipe => ({
+    ...recipe,
+    async step(batches, now) {
+      const values = await recipe.step(batches, now)
+      if (now === step) change(recipe, values)
+      return values
+    },
+  })
+}
+
+test('a loss or a gradient that becomes no number ends the run; the last good checkpoint and generator stand', async () => {
   const folder = join(home, 'diverged')
+  const cases: [string, number][] = [
+    ['loss/pixel-l1', Number.NaN],
+    ['gradient/generator', Number.POSITIVE_INFINITY],
+  ]
+  for (const [i, [param, bad]] of cases.entries()) {
+    const alter = at(7, (_, values) => {
+      values[param] = bad
+    })
+    const leg = trainLeg(tf, { config, folder, alter, resume: i > 0 })
+    await assert.rejects(leg, { code: 'diverged', param, got: String(bad), message: /step 7/ })
+    assert.deepEqual(await readdir(join(folder, 'checkpoint')), ['step-00000004.safetensors'])
+    assert.equal(JSON.parse(await readFile(join(folder, 'generator/about.json'), 'utf8')).training.steps, 4)
+  }
+  const { done } = await trainLeg(tf, { config, folder, resume: true })
+  assert.equal(done, 12)
+})
+
+test('one number in the data that is none is caught in its step', async () => {
   const alter = (recipe: Recipe): Recipe => ({
     ...recipe,
-    step: async (batch, step) => ({ ...(await recipe.step(batch, step)), ...(step === 7 ? { 'loss/pixel-l1': Number.NaN } : {}) }),
+    step(batches, step) {
+      if (step === 3) batches[0]!.high[5] = Number.NaN
+      return recipe.step(batches, step)
+    },
   })
-  await assert.rejects(trainLeg(tf, { config, folder, alter }), { code: 'diverged', param: 'loss/pixel-l1', got: 'NaN', message: /step 7/ })
+  const leg = trainLeg(tf, { config, folder: join(home, 'planted'), alter })
+  await assert.rejects(leg, { code: 'diverged', param: 'loss/pixel-l1', message: /step 3/ })
+})
+
+test('weights that are no numbers, under a loss that still is one, do not get into a checkpoint', async () => {
+  const folder = join(home, 'poisoned')
+  const alter = at(8, ({ optimizers }) => {
+    const size = optimizers.generator!.slots().parameters.size
+    const poisoned = Object.keys(optimizers.generator!.slots()).map(name => [name, new Float32Array(size).fill(Number.NaN)])
+    optimizers.generator!.restore(Object.fromEntries(poisoned), 8)
+  })
+  await assert.rejects(trainLeg(tf, { config, folder, alter }), { code: 'diverged', param: 'generator.parameters', message: /step 8/ })
   assert.deepEqual(await readdir(join(folder, 'checkpoint')), ['step-00000004.safetensors'])
-  assert.equal(JSON.parse(await readFile(join(folder, 'generator/about.json'), 'utf8')).training.steps, 4)
-  const { steps } = await trainLeg(tf, { config, folder, resume: true })
-  assert.equal(steps, 12)
 })
 
 test('a real divergence is caught, whichever shows it first, loss or weights', async () => {
@@ -72,13 +113,7 @@ test('a real divergence is caught, whichever shows it first, loss or weights', a
 
 test('a step that leaves tensors behind is an error, not a slow death', async () => {
   const kept: { dispose(): void }[] = []
-  const alter = (recipe: Recipe): Recipe => ({
-    ...recipe,
-    step(batch, step) {
-      if (step === 3) kept.push(tf.zeros([1]))
-      return recipe.step(batch, step)
-    },
-  })
+  const alter = at(3, () => kept.push(tf.zeros([1])))
   await assert.rejects(trainLeg(tf, { config, folder: join(home, 'leak'), alter }), /step 3 left 1 tensors behind/)
   for (const tensor of kept) tensor.dispose()
 })
@@ -97,5 +132,58 @@ test('a full disk is no-space, and the checkpoints written before stand whole', 
     for (const name of names) assert.equal((await readFile(join(small, 'run/checkpoint', name))).length, whole)
   } finally {
     spawnSync('umount', [small])
+  }
+})
+
+/** The recipe, with these scores at its validations, one after the other. */
+function scoring(scores: Record<string, number>[]) {
+  let count = 0
+  return (recipe: Recipe): Recipe => ({ ...recipe, validate: async () => scores[count++]! })
+}
+
+async function bestOf(folder: string): Promise<number> {
+  return JSON.parse(await readFile(join(folder, 'best/about.json'), 'utf8')).training.steps
+}
+
+test('the best generator so far is kept, by the metric named, over an interruption', async () => {
+  const often = { ...options, 'data.validation': 1, every: { log: 12, validate: 2, checkpoint: 12 } }
+  const scores = [20, 22, 21, 22, 23, 19].map((psnr, i) => ({ 'PSNR-Y': psnr, NIQE: [5, 4, 6, 3, 7, 8][i]! }))
+
+  const folder = join(home, 'best')
+  const up = resolveConfig('tiny', often)
+  const begun = await trainLeg(tf, { config: up, folder, alter: scoring(scores), stopAfter: 6 })
+  assert.equal(await bestOf(folder), 4)
+  const said = begun.lines.filter(line => line.includes('validation '))
+  assert.deepEqual(
+    said.map(line => line.includes('best PSNR-Y so far')),
+    [true, true, false],
+  )
+  await trainLeg(tf, { config: up, folder, alter: scoring(scores.slice(3, 4)), resume: true, stopAfter: 8 })
+  assert.equal(await bestOf(folder), 4)
+  await trainLeg(tf, { config: up, folder, alter: scoring(scores.slice(4)), resume: true })
+  assert.equal(await bestOf(folder), 10)
+  assert.notDeepEqual(await readFile(join(folder, 'best/weights.bin')), await readFile(join(folder, 'generator/weights.bin')))
+
+  const other = join(home, 'best-niqe')
+  const down = resolveConfig('tiny', { ...often, 'best.metric': 'NIQE' })
+  await trainLeg(tf, { config: down, folder: other, alter: scoring(scores) })
+  assert.equal(await bestOf(other), 8)
+
+  const leg = trainLeg(tf, { config: down, folder: join(home, 'best-none'), alter: scoring([{ 'PSNR-Y': 20 }]) })
+  await assert.rejects(leg, { code: 'invalid-option', param: 'best.metric', expected: 'PSNR-Y', got: 'NIQE' })
+})
+
+test('checkpoints, sheets of samples and histograms come as often, and as many stay, as asked for', async () => {
+  const folder = join(home, 'frequencies')
+  const every = { log: 12, validate: 12, checkpoint: 2, samples: 5, histograms: 6 }
+  const often = resolveConfig('tiny', { ...options, 'data.validation': 1, every, keep: 3 })
+  const { recipe } = await trainLeg(tf, { config: often, folder })
+  const names = (steps: number[], extension: string) => steps.map(step => `step-${String(step).padStart(8, '0')}.${extension}`)
+  assert.deepEqual(await readdir(join(folder, 'checkpoint')), names([8, 10, 12], 'safetensors'))
+  assert.deepEqual(await readdir(join(folder, 'samples')), names([5, 10, 12], 'png'))
+  const [events] = (await readdir(folder)).filter(name => name.startsWith('events.'))
+  const text = (await readFile(join(folder, events!))).toString('latin1')
+  for (const { originalName } of recipe.networks.generator!.trainableWeights) {
+    assert.equal(text.split(`generator/${originalName}`).length - 1, 2, originalName)
   }
 })

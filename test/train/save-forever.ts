@@ -5,6 +5,6 @@ import { stubRecipe } from '../support/stub-recipe.js'
 const recipe = stubRecipe(Number(process.argv[3]))
 for (let step = 1; ; step++) {
   for (const vector of Object.values(recipe.values)) vector.fill(step)
-  await saveCheckpoint(process.argv[2]!, recipe, { step, best: null })
+  await saveCheckpoint(process.argv[2]!, recipe, { step, best: null }, 2)
   process.stdout.write(`${step}\n`)
 }
