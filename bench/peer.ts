@@ -28,9 +28,10 @@ export async function startPeer<Ready>(command: string, args: string[]): Promise
   child.on('error', fail)
   child.stdin.on('error', fail)
   const gone = new Promise<void>(resolve => child.on('close', () => resolve()))
-  child.on('close', (code, signal) =>
-    fail(new Error(words.trim().split('\n').at(-1) || `${command} ended: ${signal ?? `exit code ${code}`}`)),
-  )
+  child.on('close', (code, signal) => {
+    const reason = /^\w*Error: .*$/m.exec(words)?.[0] ?? words.trim().split('\n').at(-1)
+    fail(new Error(reason || `${command} ended: ${signal ?? `exit code ${code}`}`))
+  })
 
   const answer = () => new Promise<string>((resolve, reject) => (failure ? reject(failure) : waiting.push({ resolve, reject })))
   const ready = JSON.parse(await answer()) as Ready

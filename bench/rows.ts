@@ -10,6 +10,8 @@ export interface Compared {
   ours: string
   peer: string
   result: Comparison
+  /** What else was measured of ours. */
+  beside?: Figure[]
 }
 
 export interface Measured {
@@ -19,6 +21,13 @@ export interface Measured {
   value: number
   /** Why there is no peer beside it, where there should be one. */
   noPeer?: string
+  beside?: Figure[]
+}
+
+export interface Figure {
+  name: string
+  value: number
+  unit: string
 }
 
 export interface NotMeasured {
@@ -32,12 +41,13 @@ export function tableOf(rows: readonly Row[]): string {
   const cells = rows.map(row => {
     if ('reason' in row) return [row.name, `not measured: ${row.reason}`]
     if ('value' in row) {
-      const alone = [row.name, `${figure(row.value)} ${row.unit}`]
-      return row.noPeer === undefined ? alone : [...alone, `not measured: ${row.noPeer}`]
+      const more = [...(row.noPeer === undefined ? [] : [`not measured: ${row.noPeer}`]), ...figures(row)]
+      return [row.name, `${figure(row.value)} ${row.unit}`, ...(more.length > 0 ? [more.join('; ')] : [])]
     }
     const { ours, peer, ratio, lowest, highest, pairs } = row.result
     const spread = `${lowest.toFixed(2)}–${highest.toFixed(2)}, ${pairs} ${pairs === 1 ? 'pair' : 'pairs'}`
-    return [row.name, `${figure(ours)} ${row.unit}`, figure(peer), `${ratio.toFixed(3)}  (${spread})`]
+    const compared = [`${ratio.toFixed(3)}  (${spread})`, ...figures(row)].join('; ')
+    return [row.name, `${figure(ours)} ${row.unit}`, figure(peer), compared]
   })
   const all = [['', 'ours', 'peer', 'ours / peer'], ...cells]
   // The last cell of a row may be as long as it likes.
@@ -48,6 +58,10 @@ export function tableOf(rows: readonly Row[]): string {
     return [`${row.name}`, `    ours: ${row.ours}`, ...('peer' in row ? [`    peer: ${row.peer}`] : [])]
   })
   return [...lines, '', 'What ran:', ...notes].join('\n')
+}
+
+function figures({ beside = [] }: { beside?: Figure[] }): string[] {
+  return beside.length === 0 ? [] : [beside.map(({ name, value, unit }) => `${name} ${figure(value)} ${unit}`).join(', ')]
 }
 
 /** Three digits that mean something. */

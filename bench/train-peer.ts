@@ -3,11 +3,11 @@ import type { Tf } from '../nets/engine.js'
 import { layersOf } from '../nets/layers.js'
 import { createAdam, trainableVariables } from '../train/adam.js'
 import type { Batch } from '../train/batches.js'
-import { pixelLoss } from '../train/losses.js'
+import { pixelLoss } from '../train/losses/pixel.js'
 
-/** The network that both frameworks train; peers/train.py builds the same. */
-export const CHANNELS = 32
-export const BLOCKS = 5
+/** The networks that both frameworks train; peers/train.py builds the same. */
+export const NETWORKS = { '32x5': { channels: 32, blocks: 5 }, '64x16': { channels: 64, blocks: 16 } } as const
+export type NetworkName = keyof typeof NETWORKS
 export const SCALE = 4
 export const BATCH = 16
 export const PATCH = 48
@@ -16,25 +16,26 @@ export interface Trainer {
   /** Learned numbers. */
   parameters: number
   /** One full step: the batch goes to the engine, forward, backward, update; resolves when the loss is known. */
-  step(batch: Batch, step: number): Promise<unknown>
+  step(batch: Batch): Promise<unknown>
 }
 
 /**
- * "32×5": 3×3 convolutions with 32 channels in 5 residual blocks, from our own parts.
+ * 3×3 convolutions in residual blocks, from our own parts.
  *
- *   in ─ conv ─ 5 × [─┬─ conv ─ ReLU ─ conv ─ (+) ─] ─ conv ─ (+) ─ pixel shuffle ─ out
+ *   in ─ conv ─ n × [─┬─ conv ─ ReLU ─ conv ─ (+) ─] ─ conv ─ (+) ─ pixel shuffle ─ out
  *     │               └──────────────────────┘               │
  *     └───────────────── repeated scale² times ──────────────┘
  */
-export function residualGenerator(tf: Tf): TF.LayersModel {
+export function residualGenerator(tf: Tf, name: NetworkName): TF.LayersModel {
+  const { channels, blocks } = NETWORKS[name]
   const { collapsibleConv, pixelShuffle, repeatChannels } = layersOf(tf)
   const conv = (input: TF.SymbolicTensor, filters: number, slope: 0 | 1): TF.SymbolicTensor =>
     collapsibleConv({ filters, kernelSize: 3, expansion: 0, identity: false, slope, gain: 0.3, seed: 0 }).apply(input) as TF.SymbolicTensor
 
   const input = tf.input({ shape: [null, null, 3] })
-  let features = conv(input, CHANNELS, 1)
-  for (let i = 0; i < BLOCKS; i++) {
-    const inner = conv(conv(features, CHANNELS, 0), CHANNELS, 1)
+  let features = conv(input, channels, 1)
+  for (let i = 0; i < blocks; i++) {
+    const inner = conv(conv(features, channels, 0), channels, 1)
     features = tf.layers.add().apply([features, inner]) as TF.SymbolicTensor
   }
   const details = conv(features, 3 * SCALE ** 2, 1)
@@ -44,8 +45,8 @@ export function residualGenerator(tf: Tf): TF.LayersModel {
 }
 
 /** L1 and our Adam (with its averaged weights) on the residual network. */
-export function residualTrainer(tf: Tf): Trainer {
-  const generator = residualGenerator(tf)
+export function residualTrainer(tf: Tf, name: NetworkName): Trainer {
+  const generator = residualGenerator(tf, name)
   const variables = trainableVariables(generator)
   const adam = createAdam(tf, variables, { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, ema: 0.999 })
   return {
@@ -58,8 +59,7 @@ export function residualTrainer(tf: Tf): Trainer {
           () => pixelLoss(tf, generator.apply(low, { training: true }) as TF.Tensor4D, high, 'l1', 0),
           variables,
         )
-        const gradients = variables.map(variable => grads[variable.name]!)
-        adam.apply(gradients, 1e-3)
+        adam.apply(adam.flat(grads), 1e-3)
         return value
       })
       await loss.data()

@@ -3,6 +3,7 @@ import { statfs } from 'node:fs/promises'
 import { tmpdir, totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { execute } from '../nets/execute.js'
+import { tryEngine } from '../nets/try-engine.js'
 
 /** One thing that works on this machine, or does not. */
 export interface Check {
@@ -26,7 +27,7 @@ export async function runChecks(): Promise<Check[]> {
     page(),
     trainingEngine('wasm'),
     trainingEngine('tensorflow'),
-    { name: 'training on WebGPU', state: 'missing', detail: 'not part of this version' },
+    trainingEngine('webgpu'),
     { name: 'upscaling on CUDA', state: 'missing', detail: 'not part of this version; pictures are upscaled on the CPU' },
   ] satisfies (Check | Promise<Check>)[])
 }
@@ -93,14 +94,17 @@ function page(): Check {
     : { name: 'the page', state: 'missing', detail: 'not built yet', fix: 'npm start, or npm run build' }
 }
 
-/** One convolution in a child process, so that a native crash is only an answer. */
-async function trainingEngine(engine: 'wasm' | 'tensorflow'): Promise<Check> {
-  const name = engine === 'wasm' ? 'training on wasm' : 'training on native TensorFlow'
-  const probe = fileURLToPath(new URL('../nets/probe.js', import.meta.url))
-  const { code, output } = await execute(process.execPath, [probe, engine])
-  if (code === 0) return { name, state: 'works', detail: 'one convolution came out right' }
-  const fix = engine === 'wasm' ? 'npm ci' : await nativeFix()
-  return { name, state: 'missing', detail: reason(output) ?? `the probe ended with ${code}`, fix }
+const ENGINES = {
+  wasm: { name: 'training on wasm', fix: async () => 'npm ci' },
+  tensorflow: { name: 'training on native TensorFlow', fix: nativeFix },
+  webgpu: { name: 'training on WebGPU', fix: async () => 'npm run setup -- webgpu (51 MB), and a graphics card with its driver' },
+}
+
+async function trainingEngine(engine: keyof typeof ENGINES): Promise<Check> {
+  const { name, fix } = ENGINES[engine]
+  const { trouble, device } = await tryEngine(engine)
+  if (trouble === undefined) return { name, state: 'works', detail: `one convolution came out right, on ${device}` }
+  return { name, state: 'missing', detail: trouble, fix: await fix() }
 }
 
 async function nativeFix(): Promise<string> {
@@ -113,10 +117,6 @@ async function nativeFix(): Promise<string> {
   for (const [tool, apt] of wanted) if ((await execute(tool, ['--version'])).code !== 0) missing.push(apt)
   const first = missing.length > 0 ? `apt install ${missing.join(' ')}, then ` : ''
   return `${first}npm run setup -- tensorflow (270 MB; several times as fast as wasm)`
-}
-
-function reason(output: string): string | undefined {
-  return /UprezError: (.*)/.exec(output)?.[1] ?? output.trim().split('\n').at(-1)
 }
 
 function firstLine(error: unknown): string {

@@ -1,10 +1,11 @@
-"""PyTorch's side of the training row: `python train.py THREADS`.
+"""PyTorch's side of the training rows: `python train.py THREADS CHANNELS BLOCKS`.
 
-Says a line of JSON when it is ready, then answers every line {"count": steps} with {"seconds": ...}.
+Says a line of JSON when it is ready, then answers every line {"count": steps} with {"seconds": ..., "waited": 0, "peak": bytes of memory}.
 The network, the loss and the batches are those of bench/train-peer.ts.
 """
 
 import json
+import resource
 import sys
 import time
 
@@ -12,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-CHANNELS, BLOCKS, SCALE, BATCH, PATCH = 32, 5, 4, 16, 48
+SCALE, BATCH, PATCH = 4, 16, 48
 
 
 def conv(inputs, outputs):
@@ -20,20 +21,20 @@ def conv(inputs, outputs):
 
 
 class Block(nn.Module):
-    def __init__(self):
+    def __init__(self, channels):
         super().__init__()
-        self.first, self.second = conv(CHANNELS, CHANNELS), conv(CHANNELS, CHANNELS)
+        self.first, self.second = conv(channels, channels), conv(channels, channels)
 
     def forward(self, x):
         return x + self.second(torch.relu(self.first(x)))
 
 
 class Generator(nn.Module):
-    def __init__(self):
+    def __init__(self, channels, blocks):
         super().__init__()
-        self.head = conv(3, CHANNELS)
-        self.body = nn.Sequential(*[Block() for _ in range(BLOCKS)])
-        self.tail = conv(CHANNELS, 3 * SCALE**2)
+        self.head = conv(3, channels)
+        self.body = nn.Sequential(*[Block(channels) for _ in range(blocks)])
+        self.tail = conv(channels, 3 * SCALE**2)
 
     def forward(self, x):
         details = self.tail(self.body(self.head(x)))
@@ -41,9 +42,9 @@ class Generator(nn.Module):
 
 
 class Trainer:
-    def __init__(self, layout):
+    def __init__(self, layout, channels, blocks):
         self.layout = layout
-        self.net = Generator().to(memory_format=layout)
+        self.net = Generator(channels, blocks).to(memory_format=layout)
         self.adam = torch.optim.Adam(self.net.parameters(), lr=1e-3, foreach=True)
         self.batches = [(torch.rand(BATCH, 3, PATCH, PATCH), torch.rand(BATCH, 3, PATCH * SCALE, PATCH * SCALE)) for _ in range(4)]
 
@@ -59,9 +60,9 @@ class Trainer:
         return time.perf_counter() - start
 
 
-def fastest():
+def fastest(channels, blocks):
     """In the memory layout that is faster on this machine."""
-    trainers = [Trainer(layout) for layout in (torch.contiguous_format, torch.channels_last)]
+    trainers = [Trainer(layout, channels, blocks) for layout in (torch.contiguous_format, torch.channels_last)]
     for trainer in trainers:
         trainer.steps(2)
     return min(trainers, key=lambda trainer: trainer.steps(4))
@@ -71,8 +72,9 @@ def say(message):
     print(json.dumps(message), flush=True)
 
 
-torch.set_num_threads(int(sys.argv[1]))
-trainer = fastest()
+threads, channels, blocks = map(int, sys.argv[1:])
+torch.set_num_threads(threads)
+trainer = fastest(channels, blocks)
 say(
     {
         "parameters": sum(parameter.numel() for parameter in trainer.net.parameters()),
@@ -81,4 +83,5 @@ say(
     }
 )
 for line in sys.stdin:
-    say({"seconds": trainer.steps(json.loads(line)["count"])})
+    seconds = trainer.steps(json.loads(line)["count"])
+    say({"seconds": seconds, "waited": 0, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024})

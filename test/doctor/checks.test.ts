@@ -30,6 +30,9 @@ test('doctor really upscales with every model, and says how to get the engine th
     const native = checks.get('training on native TensorFlow')!
     assert.equal(native.state, 'missing')
     assert.match(native.fix!, /setup -- tensorflow|only made for Linux/)
+    const webgpu = checks.get('training on WebGPU')!
+    assert.equal(webgpu.state, 'missing')
+    assert.match(webgpu.fix!, /setup -- webgpu/)
   } finally {
     await rm(cache, { recursive: true })
   }
