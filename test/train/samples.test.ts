@@ -5,16 +5,28 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import sharp from 'sharp'
 import { resize } from '../../image/resize.js'
-import { openBatches } from '../../train/batches.js'
-import { findSources, loadPair } from '../../train/pairs.js'
+import { type BatchOrder, openBatches } from '../../train/batches.js'
+import { loadPair } from '../../train/pairs.js'
 import { cutPatch, randomPlace } from '../../train/patch.js'
 import { integer, randomAt } from '../../train/random.js'
+import { findSources, type Source } from '../../train/sources.js'
 import { drawGrey, drawNoise } from '../support/draw.js'
 import { temporaryFolder, writePhotos, writePng } from '../support/training.js'
 
 const folder = await temporaryFolder()
 const photos = await writePhotos(join(folder, 'photos'), 5)
-const order = { scale: 2, patch: 8, batch: 4, seed: 3, cacheMb: 100 }
+const order: Omit<BatchOrder, 'sources'> = {
+  scale: 2,
+  patch: 8,
+  batch: 4,
+  seed: 3,
+  jitter: [1, 1],
+  degradation: { kind: 'bicubic' },
+  reuse: 2,
+  cacheMb: 100,
+  workers: 1,
+}
+const find = (folders: string[], validation: number) => findSources({ folders, pairs: [], patch: 8, validation }, 2, false)
 const loud = (path: string) => assert.fail(`left out ${path}`)
 
 test('random numbers are a function of seed, step and index, and of each of them', () => {
@@ -86,7 +98,7 @@ test('the low side is the bicubic reduction of the whole picture, cut to a multi
   const path = join(folder, 'odd.png')
   const picture = drawNoise(33, 26)
   await writePng(path, picture)
-  const { low, high } = await loadPair(path, 4)
+  const { low, high } = await loadPair({ path }, 4)
   assert.deepEqual([high.width, high.height, low.width, low.height], [32, 24, 8, 6])
   for (let y = 0; y < 24; y++) assert.deepEqual(high.data.subarray(y * 96, (y + 1) * 96), picture.data.subarray(y * 99, y * 99 + 96))
   assert.deepEqual(low.data, resize(high, { width: 8, height: 6, kernel: 'bicubic' }).data)
@@ -102,7 +114,7 @@ test('grey, 16-bit and transparent pictures become 8-bit RGB of the same values'
   }
   for (const [name, image] of Object.entries(files)) {
     await image.png().toFile(join(folder, name))
-    const { high } = await loadPair(join(folder, name), 2)
+    const { high } = await loadPair({ path: join(folder, name) }, 2)
     assert.equal(high.channels, 3)
     const expected = Uint8Array.from({ length: 20 * 16 * 3 }, (_, i) => grey.data[Math.floor(i / 3)]!)
     assert.deepEqual(Uint8Array.from(high.data), expected, name)
@@ -110,19 +122,19 @@ test('grey, 16-bit and transparent pictures become 8-bit RGB of the same values'
 })
 
 test('validation images are spread among the names, never trained on, whatever the order of the folder', async () => {
-  const { training, validation, skipped } = await findSources([photos], 2, 8, 2)
+  const { training, validation, skipped } = await find([photos], 2)
   const names = (sources: { path: string }[]) => sources.map(({ path }) => path.slice(photos.length + 1))
   assert.deepEqual(names(validation), ['photo-1.png', 'photo-3.png'])
   assert.deepEqual(names(training), ['photo-0.png', 'photo-2.png', 'photo-4.png'])
   assert.deepEqual(skipped, [])
-  const twice = await findSources([photos, join(photos, '..', 'photos')], 2, 8, 2)
+  const twice = await find([photos, join(photos, '..', 'photos')], 2)
   assert.deepEqual([twice.training.length, twice.validation.length], [3, 2], 'a folder named twice counts once')
-  const all = await findSources([photos], 2, 8, 99)
+  const all = await find([photos], 99)
   assert.deepEqual([all.training.length, all.validation.length], [3, 2], 'at most half are kept from training')
 })
 
 test('a batch depends on seed and step alone: not on where the run began, nor on what the cache held', async () => {
-  const { training } = await findSources([photos], 2, 8, 1)
+  const { training } = await find([photos], 1)
   const batchAt = async (first: number, step: number, changes: object = {}) => {
     const stream = openBatches({ ...order, sources: training, ...changes }, first, loud)
     let batch = await stream.next(first)
@@ -138,7 +150,7 @@ test('a batch depends on seed and step alone: not on where the run began, nor on
 
   // The first sample, by hand.
   const random = randomAt(order.seed, 12, 0)
-  const { low, high } = await loadPair(training[integer(random, training.length)]!.path, 2)
+  const { low, high } = await loadPair(training[integer(random, training.length)]!, 2)
   const { x, y, symmetry } = randomPlace(random, low, 8)
   const [a, b] = [new Float32Array(8 * 8 * 3), new Float32Array(16 * 16 * 3)]
   cutPatch(low, x, y, 8, symmetry, a, 0)
@@ -148,7 +160,7 @@ test('a batch depends on seed and step alone: not on where the run began, nor on
 })
 
 test('a file that turns out to be broken is named once, and others are drawn in its place, always the same', async () => {
-  const { training } = await findSources([photos], 2, 8, 1)
+  const { training } = await find([photos], 1)
   const path = join(folder, 'broken.png')
   const whole = await readFile(training[0]!.path)
   await writeFile(path, whole.subarray(0, whole.length / 2))
@@ -176,7 +188,7 @@ test('when no image can be decoded, training fails with a reason instead of wait
 })
 
 test('a data worker that crashes fails the batches that wait for it and all later ones', async () => {
-  const stream = openBatches({ ...order, batch: -1, sources: [{ path: 'a', width: 64, height: 64 }] }, 1, () => {})
+  const stream = openBatches({ ...order, sources: undefined as unknown as Source[] }, 1, () => {})
   await assert.rejects(stream.next(1), { code: 'internal' })
   await assert.rejects(stream.next(2), { code: 'internal' })
   await stream.close()
