@@ -54,7 +54,12 @@ describe('the catalog', () => {
   })
 
   it('names the nearest model, and all there are', async () => {
-    await assert.rejects(findModel('fasst-x4'), { code: 'unknown-model', param: 'model', got: 'fasst-x4', message: /Did you mean fast-x4\?/ })
+    await assert.rejects(findModel('fasst-x4'), {
+      code: 'unknown-model',
+      param: 'model',
+      got: 'fasst-x4',
+      message: /Did you mean fast-x4\?/,
+    })
     await assert.rejects(findModel(''), { code: 'unknown-model' })
     await assert.rejects(findModel(join(folder, 'none')), { code: 'unknown-model' })
     await assert.rejects(findModel('both', { modelPath: join(folder, 'none') }), { code: 'unknown-model', param: 'modelPath' })
