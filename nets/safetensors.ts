@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { UprezError } from '../errors.js'
-import type { Weight } from './torch-file.js'
+import { fromBfloat16, fromHalf, type Weight } from './torch-file.js'
 
 const headerSchema = z
   .object({ __metadata__: z.unknown().optional() })
@@ -10,7 +10,8 @@ const headerSchema = z
 /**
  * Reads the tensors of a file in the safetensors layout: the length of a header as u64, the header as JSON (name → dtype,
  * shape, offsets), then the numbers, little-endian. https://github.com/huggingface/safetensors#format
- * @throws UprezError `no-input`, `invalid-weights`; also for numbers that are no float32
+ * All numbers become float32.
+ * @throws UprezError `no-input`, `invalid-weights`; also for numbers of another kind than float64, float32, float16 and bfloat16
  */
 export async function readSafetensors(path: string): Promise<Map<string, Weight>> {
   const bytes = await readFile(path).catch(cause => {
@@ -22,7 +23,7 @@ export async function readSafetensors(path: string): Promise<Map<string, Weight>
     return new Map(Object.entries(tensors as Record<string, Tensor>).map(([name, tensor]) => [name, read(bytes, start, name, tensor)]))
   } catch (cause) {
     throw new UprezError('invalid-weights', `${path} is no whole safetensors file: ${(cause as Error).message}`, {
-      expected: 'float32 tensors in the safetensors layout',
+      expected: 'tensors of floating-point numbers in the safetensors layout',
       got: path,
       cause,
     })
@@ -42,7 +43,7 @@ export function safetensors(weights: Map<string, Weight>, about: Record<string, 
   })
   const header = JSON.stringify({ __metadata__: { format: 'pt', ...about }, ...Object.fromEntries(tensors) })
   // Numbers begin at a multiple of eight bytes.
-  const text = Buffer.from(header.padEnd(Math.ceil(Buffer.byteLength(header) / 8) * 8))
+  const text = Buffer.from(header + ' '.repeat(-Buffer.byteLength(header) & 7))
   const length = Buffer.alloc(8)
   length.writeBigUInt64LE(BigInt(text.length))
   const numbers = [...weights.values()].map(({ data }) => Buffer.from(data.buffer, data.byteOffset, data.byteLength))
@@ -51,12 +52,30 @@ export function safetensors(weights: Map<string, Weight>, about: Record<string, 
 
 type Tensor = z.infer<typeof headerSchema>[string] & { dtype: string; shape: number[]; data_offsets: [number, number] }
 
-function read(bytes: Buffer, start: number, name: string, { dtype, shape, data_offsets: [from, to] }: Tensor): Weight {
-  if (dtype !== 'F32') throw new Error(`${name} holds ${dtype}`)
-  const count = shape.reduce((product, side) => product * side, 1)
-  const part = bytes.subarray(start + from, start + to)
-  if (to - from !== 4 * count || part.length !== 4 * count)
-    throw new Error(`${name} has ${part.length} bytes, its shape needs ${4 * count}`)
+interface Dtype {
+  /** Of one number. */
+  bytes: number
+  read(part: Buffer): Float32Array
+}
+
+const DTYPES: Record<string, Dtype> = {
   // A copy, since the numbers may lie at any byte of the file.
-  return { shape, data: new Float32Array(Uint8Array.prototype.slice.call(part).buffer) }
+  F32: { bytes: 4, read: part => new Float32Array(Uint8Array.prototype.slice.call(part).buffer) },
+  F64: dtype(8, (view, at) => view.getFloat64(at, true)),
+  F16: dtype(2, (view, at) => fromHalf(view.getUint16(at, true))),
+  BF16: dtype(2, (view, at) => fromBfloat16(view.getUint16(at, true))),
+}
+
+function dtype(bytes: number, read: (view: DataView, at: number) => number): Dtype {
+  const each = (view: DataView) => Float32Array.from({ length: view.byteLength / bytes }, (_, i) => read(view, i * bytes))
+  return { bytes, read: part => each(new DataView(part.buffer, part.byteOffset, part.byteLength)) }
+}
+
+function read(bytes: Buffer, start: number, name: string, { dtype, shape, data_offsets: [from, to] }: Tensor): Weight {
+  const kind = DTYPES[dtype]
+  if (!kind) throw new Error(`${name} holds ${dtype}`)
+  const needed = shape.reduce((product, side) => product * side, kind.bytes)
+  const part = bytes.subarray(start + from, start + to)
+  if (to - from !== needed || part.length !== needed) throw new Error(`${name} has ${part.length} bytes, its shape needs ${needed}`)
+  return { shape, data: kind.read(part) }
 }

@@ -181,7 +181,7 @@ function contiguous({ storage, offset, shape, strides }: TensorView, key: string
 }
 
 /** IEEE 754 binary16. */
-function fromHalf(bits: number): number {
+export function fromHalf(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1
   const exponent = (bits >> 10) & 31
   const fraction = bits & 1023
@@ -190,7 +190,7 @@ function fromHalf(bits: number): number {
 }
 
 /** The upper half of a float32. */
-function fromBfloat16(bits: number): number {
+export function fromBfloat16(bits: number): number {
   return new Float32Array(Uint32Array.of(bits << 16).buffer)[0]!
 }
 

@@ -3,7 +3,7 @@ import type * as TF from '@tensorflow/tfjs'
 import { UprezError } from '../../errors.js'
 import type { Tf } from '../engine.js'
 import { loadModel } from '../model-files.js'
-import { INCEPTION_TITLE, loadInception } from './inception.js'
+import { INCEPTION_LAYERS, INCEPTION_TITLE, loadInception } from './inception.js'
 import { type FeatureInput, prepareInput } from './input.js'
 import { isLinear, tapLayers, tapNames } from './tap.js'
 import { loadVgg19 } from './vgg19.js'
@@ -70,7 +70,7 @@ interface Opened {
 async function open(tf: Tf, { network, file, layers }: FeatureOptions, critic: TF.LayersModel | undefined): Promise<Opened> {
   switch (network) {
     case 'inception':
-      return { model: await loadInception(tf), input: 'unit', title: INCEPTION_TITLE, layers: { batch_normalization_5: 1 } }
+      return { model: await loadInception(tf), input: 'unit', title: INCEPTION_TITLE, layers: INCEPTION_LAYERS }
     case 'vgg19': {
       const { model, input, source } = await loadVgg19(tf, file)
       return { model, input, title: `VGG19 (${source})`, layers: { conv5_4: 1 } }

@@ -23,6 +23,9 @@ const SHA512 = 'krC1fgeTLXtZwgdpKJ0jm7hqv0gTSRQQRL+FhOaxaJ9Wj92t42BO3csO2odwgTAg
 
 export const INCEPTION_TITLE = `InceptionV3 of ${PACKAGE}`
 
+/** The last asks for texture wherever it lies, the first keeps edges in place: measured in docs/features.md. */
+export const INCEPTION_LAYERS = { batch_normalization_3: 0.3, batch_normalization_5: 1 }
+
 /** @throws UprezError `missing-feature-network` where `setup features` has not been run */
 export async function loadInception(tf: Tf): Promise<TF.LayersModel> {
   const folder = inceptionFolder()

@@ -36,6 +36,9 @@ test('scaled residuals, norms and shuffles leave only what ONNX Runtime is quick
   }
   assert.deepEqual(ops({ kind: 'srresnet', channels: 4, blocks: 2 }, 2), { Conv: 8, PRelu: 4, Add: 3, DepthToSpace: 1 })
   assert.deepEqual(ops({ kind: 'srresnet', channels: 4, blocks: 2, norm: 'none', residualScale: 0.1 }, 1), { Conv: 7, Relu: 2, Add: 3 })
+  // The mean that is added at the end goes into the last convolution; the one that is subtracted cannot go into a padded one.
+  const shifted = { kind: 'srresnet', channels: 4, blocks: 2, norm: 'none', mean: [0.4, 0.5, 0.6] }
+  assert.deepEqual(ops(shifted, 1), { Add: 4, Conv: 7, Relu: 2 })
   // A dense block's scale goes into its last convolution; the scale of three blocks has none before it.
   const rrdb = ops({ kind: 'rrdb', channels: 4, blocks: 1, growth: 2 }, 2)
   assert.deepEqual([rrdb.Mul, rrdb.Conv, rrdb.SpaceToDepth, rrdb.Resize], [1, 21, 1, 2])

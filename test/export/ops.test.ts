@@ -52,6 +52,7 @@ const alone: Record<string, () => TF.layers.Layer> = {
   'UpSampling2D, bilinear': () => layers.upSampling2d({ size: [2, 2], interpolation: 'bilinear' }),
   RepeatChannels: () => ours.repeatChannels({ times: 9 }),
   Affine: () => ours.affine({ factor: -2, offset: 0.3 }),
+  'Affine with an offset a channel': () => ours.affine({ factor: 1, offset: [0.1, -0.2, 0.3, 0.4] }),
   'Affine without offset': () => ours.affine({ factor: 0.2 }),
   BatchNorm: () => ours.batchNorm({}),
   InstanceNorm: () => ours.instanceNorm({}),
@@ -145,6 +146,18 @@ test('the bicubic enlargement is that of resize, within two pixels of the border
         }
       }
     }
+  }
+})
+
+test('the bilinear enlargement is that of resize', async () => {
+  for (const scale of [2, 3, 4]) {
+    const model = network([null, null, 3], x => ours.bilinearEnlarge({ scale }).apply(x) as TF.SymbolicTensor)
+    assert.ok((await difference(model, [...SIZES, [1, 1], [2, 1]])) <= 1e-6)
+    const next = random(5)
+    const picture = { data: Float32Array.from({ length: 9 * 8 * 3 }, next), width: 9, height: 8, channels: 3 as const }
+    const enlarged = (model.predict(tf.tensor4d(picture.data, [1, 8, 9, 3])) as TF.Tensor).dataSync()
+    const expected = resize(picture, { width: 9 * scale, height: 8 * scale, kernel: 'bilinear' }).data
+    assert.ok(expected.every((value, i) => Math.abs(value - enlarged[i]!) < 1e-6))
   }
 })
 

@@ -48,6 +48,7 @@ const blocks: Record<string, () => TF.layers.Layer[]> = {
   'nearest 2': () => [tf.layers.upSampling2d({ size: [2, 2] })],
   'bilinear 2': () => [tf.layers.upSampling2d({ size: [2, 2], interpolation: 'bilinear' })],
   'bicubic 3': () => [ours.bicubicEnlarge({ scale: 3 })],
+  'bilinear 3, from centre to centre': () => [ours.bilinearEnlarge({ scale: 3 })],
   'shuffle 2': () => [ours.repeatChannels({ times: 4 }), ours.pixelShuffle({ scale: 2 })],
   'unshuffle 2': () => [ours.pixelUnshuffle({ scale: 2 }), ours.conv({ filters: 3, kernelSize: 1, gain: 1, seed: 2 })],
   'valid, padded': () => [
@@ -118,6 +119,8 @@ test('parameters and operations are those that the papers and the authors name',
   assert.equal(facts({ kind: 'srcnn', kernels: [9, 1, 5] }, 3).parameters, 15_552 + 2048 + 2400 + 99)
   // EDSR's baseline for ×2 has 1,369,859 parameters in the authors' code.
   assert.equal(facts({ kind: 'srresnet', norm: 'none' }, 2).parameters, 1_369_859)
+  // BasicSR's MSRResNet, ×4, 16 blocks, has 1,517,571.
+  assert.equal(facts({ kind: 'msrresnet' }, 4).parameters, 1_517_571)
   // RRDBNet of BasicSR, ×4, has 16,697,987; SRVGGNetCompact, ×4, 16 convolutions: 621,424.
   assert.equal(facts({ kind: 'rrdb', blocks: 2 }, 4).parameters, 16_697_987 - 21 * 719_424)
   assert.equal(facts({ kind: 'srvgg' }, 4).parameters, 621_424)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { readSafetensors } from '../../nets/safetensors.js'
+import { readSafetensors, safetensors } from '../../nets/safetensors.js'
 import { temporaryFolder } from '../support/training.js'
 
 const home = await temporaryFolder()
@@ -29,11 +29,34 @@ test('tensors come by name, wherever their numbers lie in the file', async () =>
   }
 })
 
-test('damaged files and numbers that are no float32 are refused, with the reason', async () => {
+test('other floating-point numbers become float32', async () => {
+  const numbers = Buffer.alloc(12)
+  numbers.writeDoubleLE(-0.25, 0)
+  numbers.writeUInt16LE(0x3c00, 8)
+  numbers.writeUInt16LE(0xbfc0, 10)
+  const header = { d: tensor([], 0, 8, 'F64'), h: tensor([1], 8, 10, 'F16'), b: tensor([1], 10, 12, 'BF16') }
+  const tensors = await readSafetensors(await file('kinds.safetensors', header, numbers))
+  assert.deepEqual(
+    [...tensors.values()].map(({ data }) => data),
+    [Float32Array.of(-0.25), Float32Array.of(1), Float32Array.of(-1.5)],
+  )
+})
+
+test('what is written is read again, whatever the names are', async () => {
+  const weights = new Map([
+    ['gewölbt.weight', { shape: [2, 1], data: Float32Array.of(1, -2) }],
+    ['scalar', { shape: [], data: Float32Array.of(Math.fround(0.1)) }],
+  ])
+  const path = join(home, 'written.safetensors')
+  await writeFile(path, safetensors(weights, { made_by: 'a test' }))
+  assert.deepEqual(await readSafetensors(path), weights)
+})
+
+test('damaged files and numbers of another kind are refused, with the reason', async () => {
   const refused = async (path: string, message: RegExp) => assert.rejects(readSafetensors(path), { code: 'invalid-weights', message })
   await refused(await file('short', { a: tensor([2, 3], 0, 24) }, floats([1])), /a has 4 bytes, its shape needs 24/)
   await refused(await file('shape', { a: tensor([2], 0, 4) }, floats([1])), /a has 4 bytes, its shape needs 8/)
-  await refused(await file('half', { a: tensor([2], 0, 4, 'F16') }, floats([1])), /a holds F16/)
+  await refused(await file('whole', { a: tensor([2], 0, 4, 'I32') }, floats([1])), /a holds I32/)
   await refused(await file('header', { a: 1 }, floats([1])), /no whole safetensors file/)
   await writeFile(join(home, 'text'), 'no such thing')
   await refused(join(home, 'text'), /no whole safetensors file/)
