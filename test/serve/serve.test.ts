@@ -62,7 +62,7 @@ const start = async (args: string[] = [], env: Record<string, string> = {}) => {
 
 test('serves, logs one line per request, and ends with 0 on SIGTERM after what is in flight', async () => {
   const { child, exit, says, out, url, port } = await start()
-  await says(/fast-x4 ×4; 1 thread\n/)
+  await says(/is ready: .*fast-x4 ×4.*; 1 thread\n/)
   assert.equal((await fetch(`${url}/readyz`)).status, 200)
   await upscaled(`${url}/upscale`, { body: form(png) })
   await problemOf(await fetch(`${url}/upscale?scale=x`, { method: 'POST', body: form(png) }))
