@@ -20,7 +20,7 @@ export async function exportSafetensors(run: string, output: string): Promise<{ 
   const model = await loadModel(tf, network)
   const { architecture, weights } = communityWeights(tf, model)
   model.dispose()
-  const bytes = safetensors(weights, { architecture, made_by: 'uprez' })
+  const bytes = safetensors(weights, { format: 'pt', architecture, made_by: 'uprez' })
   await writeAtomic(file, bytes)
   return { file, architecture, bytes: bytes.length }
 }

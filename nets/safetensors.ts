@@ -41,7 +41,7 @@ export function safetensors(weights: Map<string, Weight>, about: Record<string, 
     at += data.byteLength
     return [name, { dtype: 'F32', shape, data_offsets: [from, at] }] as const
   })
-  const header = JSON.stringify({ __metadata__: { format: 'pt', ...about }, ...Object.fromEntries(tensors) })
+  const header = JSON.stringify({ __metadata__: about, ...Object.fromEntries(tensors) })
   // Numbers begin at a multiple of eight bytes.
   const text = Buffer.from(header + ' '.repeat(-Buffer.byteLength(header) & 7))
   const length = Buffer.alloc(8)

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { writeAtomic, writeError } from '../atomic.js'
 import { UprezError } from '../errors.js'
 import type { Tf } from '../nets/engine.js'
+import { safetensors } from '../nets/safetensors.js'
 import { assignFlat, otherVariables } from './adam.js'
 import type { Recipe } from './recipe.js'
 
@@ -65,30 +66,18 @@ export async function saveCheckpoint(folder: string, recipe: Remembered, progres
     })
   }
   const updates = Object.fromEntries(Object.entries(recipe.optimizers).map(([name, optimizer]) => [name, optimizer.updates()]))
-  const header: Record<string, unknown> = {
-    __metadata__: {
-      version: String(VERSION),
-      step: String(progress.step),
-      updates: JSON.stringify(updates),
-      memory: JSON.stringify(recipe.memory),
-      best: JSON.stringify(progress.best),
-    },
+  const about = {
+    version: String(VERSION),
+    step: String(progress.step),
+    updates: JSON.stringify(updates),
+    memory: JSON.stringify(recipe.memory),
+    best: JSON.stringify(progress.best),
   }
-  let offset = 0
-  for (const { name, data } of vectors) {
-    header[name] = { dtype: 'F32', shape: [data.length], data_offsets: [offset, offset + data.byteLength] }
-    offset += data.byteLength
-  }
-  const text = Buffer.from(JSON.stringify(header))
-  // The data begins at a multiple of 8.
-  const json = Buffer.concat([text, Buffer.alloc((8 - (text.length % 8)) % 8, ' ')])
-  const length = Buffer.alloc(8)
-  length.writeBigUInt64LE(BigInt(json.length))
-  const bytes = vectors.map(({ data }) => Buffer.from(data.buffer, data.byteOffset, data.byteLength))
+  const weights = new Map(vectors.map(({ name, data }) => [name, { shape: [data.length], data }]))
   await mkdir(folder, { recursive: true }).catch(error => {
     throw writeError(error, folder)
   })
-  await writeAtomic(join(folder, nameOf(progress.step)), Buffer.concat([length, json, ...bytes]))
+  await writeAtomic(join(folder, nameOf(progress.step)), safetensors(weights, about))
   await tidy(folder, nameOf(progress.step), keep)
 }
 
