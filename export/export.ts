@@ -94,7 +94,7 @@ export async function exportNetwork(
 
 /** The network as a graph in NCHW, simplified. `metadata` goes into the file. */
 export function exportGraph(model: TF.LayersModel, metadata: Record<string, string> = {}): Graph {
-  return { ...simplify(readModel(model)), metadata }
+  return { ...simplify(readModel(model).graph), metadata }
 }
 
 type Measured = Pick<UpscaleCard, 'model' | 'fixedSize' | 'halo' | 'haloError' | 'variants' | 'parity'>

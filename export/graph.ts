@@ -1,5 +1,5 @@
 /**
- * A network as plain data, in ONNX terms (opset 17, NCHW). The reader fills it, passes rewrite it,
+ * A network as plain data, in ONNX terms (pictures NCHW). The reader fills it, passes rewrite it,
  * `onnx.ts` writes it. Values are known by name; nodes stand in an order in which they can run.
  */
 export interface Graph {
@@ -13,9 +13,14 @@ export interface Graph {
   metadata: Record<string, string>
 }
 
+export type DataType = 'float32' | 'float16' | 'uint8' | 'int8' | 'int32' | 'int64' | 'bool'
+
+/** TensorProto.DataType, as files and Cast's attribute `to` have it. */
+export const TYPE_CODES: Record<DataType, number> = { float32: 1, uint8: 2, int8: 3, int32: 6, int64: 7, bool: 9, float16: 10 }
+
 export interface Value {
   name: string
-  type: 'float32' | 'uint8'
+  type: DataType
   /** A number is fixed, a name is free. */
   dims: (number | string)[]
 }
@@ -31,7 +36,14 @@ export interface Node {
 /** Tagged, because in JavaScript 1 and 1.0 are the same number and in ONNX they are not. */
 export type Attribute = { int: number } | { float: number } | { ints: number[] } | { floats: number[] } | { string: string }
 
-export type Constant = { type: 'float32'; dims: number[]; data: Float32Array } | { type: 'int64'; dims: number[]; data: number[] }
+export type Constant =
+  | { type: 'float32'; dims: number[]; data: Float32Array }
+  /** Bit patterns of half floats. */
+  | { type: 'float16'; dims: number[]; data: Uint16Array }
+  | { type: 'uint8'; dims: number[]; data: Uint8Array }
+  | { type: 'int8'; dims: number[]; data: Int8Array }
+  | { type: 'int32'; dims: number[]; data: Int32Array }
+  | { type: 'int64'; dims: number[]; data: number[] }
 
 export function node(op: string, inputs: string[], outputs: string[], attributes: Record<string, Attribute> = {}): Node {
   return { op, inputs, outputs, attributes }
@@ -45,6 +57,7 @@ export function scalar(value: number): Constant {
   return floats([], [value])
 }
 
+/** A vector of int64: a shape, pads, axes. */
 export function ints(data: number[]): Constant {
   return { type: 'int64', dims: [data.length], data }
 }

@@ -1,5 +1,5 @@
 import onnxProto from 'onnx-proto'
-import type { Attribute, Constant, Graph, Node, Value } from './graph.js'
+import { type Attribute, type Constant, type Graph, type Node, TYPE_CODES, type Value } from './graph.js'
 
 const { onnx } = onnxProto
 
@@ -28,10 +28,10 @@ export function serialize(graph: Graph): Uint8Array {
   return onnx.ModelProto.encode(model).finish()
 }
 
-function nodeProto(node: Node, index: number) {
+function nodeProto(node: Node) {
   return {
     // A name that tells a profile's reader where in the network the time goes.
-    name: `${index}_${node.op}`,
+    name: node.outputs[0],
     opType: node.op,
     input: node.inputs,
     output: node.outputs,
@@ -51,25 +51,16 @@ function attributeProto(value: Attribute) {
 }
 
 function tensorProto(name: string, constant: Constant) {
-  const { DataType } = onnx.TensorProto
-  const dataType = constant.type === 'float32' ? DataType.FLOAT : DataType.INT64
-  return { name, dims: constant.dims, dataType, rawData: littleEndian(constant) }
+  return { name, dims: constant.dims, dataType: TYPE_CODES[constant.type], rawData: bytesOf(constant) }
 }
 
-function littleEndian(constant: Constant): Uint8Array {
-  const size = constant.type === 'float32' ? 4 : 8
-  const bytes = new Uint8Array(constant.data.length * size)
-  const view = new DataView(bytes.buffer)
-  for (let i = 0; i < constant.data.length; i++) {
-    if (constant.type === 'float32') view.setFloat32(i * 4, constant.data[i]!, true)
-    else view.setBigInt64(i * 8, BigInt(constant.data[i]!), true)
-  }
-  return bytes
+/** ONNX wants little-endian bytes; so is every machine that onnxruntime-node and tfjs run on. */
+function bytesOf({ type, data }: Constant): Uint8Array {
+  const typed = type === 'int64' ? BigInt64Array.from(data, BigInt) : data
+  return new Uint8Array(typed.buffer, typed.byteOffset, typed.byteLength)
 }
 
 function valueProto(value: Value) {
-  const { DataType } = onnx.TensorProto
-  const elemType = value.type === 'float32' ? DataType.FLOAT : DataType.UINT8
   const dim = value.dims.map(d => (typeof d === 'number' ? { dimValue: d } : { dimParam: d }))
-  return { name: value.name, type: { tensorType: { elemType, shape: { dim } } } }
+  return { name: value.name, type: { tensorType: { elemType: TYPE_CODES[value.type], shape: { dim } } } }
 }

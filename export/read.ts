@@ -1,71 +1,140 @@
-import type * as tf from '@tensorflow/tfjs'
+import type * as TF from '@tensorflow/tfjs'
+import type { UprezError } from '../errors.js'
 import type { Graph, Value } from './graph.js'
 import { node } from './graph.js'
-import { unsupported } from './ops/call.js'
+import { type Ops, unsupported } from './ops/call.js'
 import { ops } from './ops/index.js'
 
-/**
- * Reads a tfjs LayersModel from one NHWC image to another as a graph in NCHW. Starts at the output and
- * follows each value to the layer call that made it, so layers that do not matter never appear.
- * @throws UprezError `unsupported-layer` naming the layer
- */
-export function readModel(model: tf.LayersModel): Graph {
-  const graph: Graph = { name: model.name, inputs: [], outputs: [], nodes: [], initializers: new Map(), metadata: {} }
-  const names = new Map<number, string>()
-  const nameOf = (value: tf.SymbolicTensor): string => {
-    const known = names.get(value.id)
-    if (known !== undefined) return known
-    const name = readCall(graph, value, nameOf)
-    names.set(value.id, name)
-    return name
-  }
-
-  const input = single(model.inputs, 'input')
-  graph.inputs.push(imageValue('input', input, ''))
-  names.set(input.id, 'input')
-  const output = single(model.outputs, 'output')
-  graph.outputs.push(imageValue('output', output, 'output_'))
-  graph.nodes.push(node('Identity', [nameOf(output)], ['output']))
-  return graph
+/** A graph as it was read, and where in the layers model its values come from. */
+export interface Reading {
+  graph: Graph
+  /** The layers model's value that each named value is; a layer that is called anew in a nested model has none. */
+  origins: Map<string, TF.SymbolicTensor>
 }
 
-function readCall(graph: Graph, value: tf.SymbolicTensor, nameOf: (value: tf.SymbolicTensor) => string): string {
-  const layer = value.sourceLayer
-  const op = ops[layer.getClassName()]
-  if (!op) throw unsupported(layer, `no export for the layer class ${layer.getClassName()}; known: ${Object.keys(ops).sort().join(', ')}`)
-  const made = layer.inboundNodes[value.nodeIndex]!
-  const inputs = made.inputTensors.map(nameOf)
-  return op({
-    layer,
-    config: layer.getConfig() as Record<string, unknown>,
-    inputs,
-    inputShape: made.inputTensors[0]!.shape,
-    add: (op, inputs, attributes) => {
-      const output = `${layer.name}/${op}_${graph.nodes.length}`
-      graph.nodes.push(node(op, inputs, [output], attributes))
-      return output
-    },
-    constant: (name, constant) => {
-      graph.initializers.set(`${layer.name}/${name}`, constant)
-      return `${layer.name}/${name}`
-    },
+/**
+ * Reads a tfjs LayersModel as a graph; values of four dimensions become NCHW. Starts at the outputs and follows each value to the layer
+ * call that made it, so layers that do not matter never appear. Nodes, values and constants are named after their layers.
+ * @param more ops for layer classes that are not known here, or to be written otherwise
+ * @throws UprezError `unsupported-layer` naming the layer
+ */
+export function readModel(model: TF.LayersModel, more: Ops = {}): Reading {
+  const graph: Graph = { name: model.name, inputs: [], outputs: [], nodes: [], initializers: new Map(), metadata: {} }
+  const origins: Reading['origins'] = new Map()
+  const taken = new Set<string>()
+  const known = { ...ops, ...more }
+
+  const inputNames = portNames(model.inputs, model.inputNames, 'input')
+  const outputNames = portNames(model.outputs, model.outputNames, 'output')
+  for (const name of [...inputNames, ...outputNames]) taken.add(name)
+  graph.inputs = model.inputs.map((value, i) => port(inputNames[i]!, value, ''))
+  graph.outputs = model.outputs.map((value, i) => port(outputNames[i]!, value, 'output_'))
+  const answers = readInto(model, inputNames, '')
+  for (const [i, answer] of answers.entries()) graph.nodes.push(node('Identity', [answer], [outputNames[i]!]))
+  return { graph, origins }
+
+  /** Writes one call of a model and returns the names of its answers. */
+  function readInto(model: TF.LayersModel, inputs: string[], scope: string): string[] {
+    const names = new Map(model.inputs.map((value, i) => [value.id, inputs[i]!]))
+    return model.outputs.map(nameOf)
+
+    function nameOf(value: TF.SymbolicTensor): string {
+      for (const next of unread(value)) readCall(next)
+      return names.get(value.id)!
+    }
+
+    /** What has to be read for a value, in an order in which it can: a deep network would exhaust the stack of a recursion. */
+    function unread(value: TF.SymbolicTensor): TF.SymbolicTensor[] {
+      const order: TF.SymbolicTensor[] = []
+      const seen = new Set<number>()
+      const open = [{ value, ready: false }]
+      while (open.length > 0) {
+        const next = open.pop()!
+        if (next.ready) order.push(next.value)
+        else if (!seen.has(next.value.id) && !names.has(next.value.id)) {
+          seen.add(next.value.id)
+          open.push({ value: next.value, ready: true })
+          for (const input of callOf(next.value).inputTensors.toReversed()) open.push({ value: input, ready: false })
+        }
+      }
+      return order
+    }
+
+    function readCall(value: TF.SymbolicTensor): void {
+      const layer = value.sourceLayer
+      const { inputTensors, outputTensors } = callOf(value)
+      const inputs = inputTensors.map(input => names.get(input.id)!)
+      const place = scope + layer.name
+      const answers = isModel(layer) ? readInto(layer, inputs, `${place}/`) : [readLayer(layer, place, inputs, inputTensors, value)]
+      for (const [i, output] of outputTensors.entries()) names.set(output.id, answers[i]!)
+      if (scope === '') for (const [i, output] of outputTensors.entries()) origins.set(answers[i]!, output)
+    }
+  }
+
+  function readLayer(
+    layer: TF.layers.Layer,
+    place: string,
+    inputs: string[],
+    inputTensors: TF.SymbolicTensor[],
+    output: TF.SymbolicTensor,
+  ): string {
+    const op = known[layer.getClassName()]
+    if (!op) throw unknownLayer(layer, Object.keys(known))
+    return op({
+      layer,
+      config: layer.getConfig() as Record<string, unknown>,
+      inputs,
+      inputShape: inputTensors[0]!.shape,
+      inputShapes: inputTensors.map(({ shape }) => shape),
+      outputShape: output.shape,
+      add: (op, inputs, attributes) => {
+        const output = free(`${place}/${op}`)
+        graph.nodes.push(node(op, inputs, [output], attributes))
+        return output
+      },
+      constant: (name, constant) => {
+        graph.initializers.set(`${place}/${name}`, constant)
+        return `${place}/${name}`
+      },
+    })
+  }
+
+  function free(name: string): string {
+    let unique = name
+    for (let i = 1; taken.has(unique); i++) unique = `${name}_${i}`
+    taken.add(unique)
+    return unique
+  }
+}
+
+function callOf(value: TF.SymbolicTensor): { inputTensors: TF.SymbolicTensor[]; outputTensors: TF.SymbolicTensor[] } {
+  return value.sourceLayer.inboundNodes[value.nodeIndex]!
+}
+
+/** A network used as a layer. */
+function isModel(layer: TF.layers.Layer): layer is TF.LayersModel {
+  return 'layers' in layer && 'inputs' in layer
+}
+
+function unknownLayer(layer: TF.layers.Layer, known: string[]): UprezError {
+  const what = layer.getClassName()
+  return unsupported(layer, `no export for the layer class ${what}; known: ${known.sort().join(', ')}; --layers FILE supplies others`)
+}
+
+/** One picture in and one out are "input" and "output", as runtimes expect; several keep their layers' names. */
+function portNames(values: TF.SymbolicTensor[], layers: string[], alone: string): string[] {
+  if (values.length === 1) return [alone]
+  return values.map((_, i) => {
+    const name = layers[i]!
+    return layers.filter(other => other === name).length === 1 ? name : `${name}_${i}`
   })
 }
 
-function single(values: tf.SymbolicTensor[], what: string): tf.SymbolicTensor {
-  const [value] = values
-  if (values.length !== 1) throw unsupported(value!.sourceLayer, `expected one ${what} of the network, got ${values.length}`)
-  return value!
-}
-
 /** Free sizes get names: an output's height and width are other numbers than the input's. */
-function imageValue(name: string, value: tf.SymbolicTensor, prefix: string): Value {
-  if (value.shape.length !== 4) {
-    throw unsupported(
-      value.sourceLayer,
-      `expected an image [batch, height, width, channels] as the network's ${name}, got ${value.shape.length} dimensions`,
-    )
-  }
-  const [n, h, w, c] = value.shape as [number | null, number | null, number | null, number]
-  return { name, type: 'float32', dims: [n ?? 'batch', c, h ?? `${prefix}height`, w ?? `${prefix}width`] }
+function port(name: string, value: TF.SymbolicTensor, prefix: string): Value {
+  const [batch, ...sizes] = value.shape
+  const names = sizes.length === 3 ? ['height', 'width', 'channels'] : sizes.map((_, i) => `size_${i + 1}`)
+  const dims = sizes.map((size, i) => size ?? prefix + names[i]!)
+  if (sizes.length === 3) dims.unshift(dims.pop()!)
+  return { name, type: 'float32', dims: [batch ?? 'batch', ...dims] }
 }

@@ -1,5 +1,5 @@
 import type { Graph } from './graph.js'
-import { node, scalar } from './graph.js'
+import { node, scalar, TYPE_CODES } from './graph.js'
 
 /**
  * The same network with bytes in NHWC at both ends: a quarter of the memory to copy, and no float
@@ -14,7 +14,7 @@ export function toUint8Nhwc(graph: Graph): Graph {
 
   const head = [
     node('Transpose', [input.name], ['u8_in_nchw'], { perm: { ints: [0, 3, 1, 2] } }),
-    node('Cast', ['u8_in_nchw'], ['u8_in_float'], { to: { int: FLOAT } }),
+    node('Cast', ['u8_in_nchw'], ['u8_in_float'], { to: { int: TYPE_CODES.float32 } }),
     node('Div', ['u8_in_float', 'u8_255'], [innerIn]),
   ]
   const body = graph.nodes.map(n => ({ ...n, inputs: n.inputs.map(rename), outputs: n.outputs.map(rename) }))
@@ -23,7 +23,7 @@ export function toUint8Nhwc(graph: Graph): Graph {
     node('Mul', [innerOut, 'u8_255'], ['u8_out_scaled']),
     node('Clip', ['u8_out_scaled', 'u8_0', 'u8_255'], ['u8_out_bounded']),
     node('Add', ['u8_out_bounded', 'u8_half'], ['u8_out_rounded']),
-    node('Cast', ['u8_out_rounded'], ['u8_out_nchw'], { to: { int: UINT8 } }),
+    node('Cast', ['u8_out_rounded'], ['u8_out_nchw'], { to: { int: TYPE_CODES.uint8 } }),
     node('Transpose', ['u8_out_nchw'], [output.name], { perm: { ints: [0, 2, 3, 1] } }),
   ]
   return {
@@ -34,9 +34,6 @@ export function toUint8Nhwc(graph: Graph): Graph {
     initializers: new Map([...graph.initializers, ['u8_255', scalar(255)], ['u8_0', scalar(0)], ['u8_half', scalar(0.5)]]),
   }
 }
-
-const FLOAT = 1
-const UINT8 = 2
 
 function nhwc<T>(dims: T[]): T[] {
   const [n, c, h, w] = dims as [T, T, T, T]

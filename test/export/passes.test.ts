@@ -104,7 +104,7 @@ test('any network answers the same simplified, as read, and in tfjs; no name is 
         for (const { step, back } of plan) values.push(steps[step]!(ago(back[0]), ago(back[1])))
         return layers.activation({ activation: 'tanh' }).apply(values.at(-1)!) as TF.SymbolicTensor
       })
-      const read = readModel(model)
+      const read = readModel(model).graph
       const simple = simplify(read)
       for (const graph of [read, simple]) {
         const made = [...graph.inputs.map(v => v.name), ...graph.initializers.keys(), ...graph.nodes.flatMap(n => n.outputs)]
