@@ -40,6 +40,7 @@ export const ERROR_TABLE = {
   'request-timeout': { status: 408, title: 'The request took too long to arrive' },
   'unsupported-media-type': { status: 415, title: 'Unsupported kind of request body' },
   'rate-limited': { status: 429, title: 'Too many requests' },
+  unauthorized: { status: 401, title: 'An API key is required' },
   'method-not-allowed': { status: 405, title: 'Method not allowed' },
   'not-acceptable': { status: 406, title: 'No acceptable output format' },
   // files and folders

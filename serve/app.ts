@@ -5,6 +5,8 @@ import { rateLimit } from 'express-rate-limit'
 import { type Logger, pino } from 'pino'
 import { UprezError } from '../errors.js'
 import type { Engine } from '../infer/engine.js'
+import { crossOrigin } from './cors.js'
+import { type Keys, requireKey } from './keys.js'
 import type { ServerLimits } from './limits.js'
 import { readServerLimits } from './limits.js'
 import { requestLog } from './log.js'
@@ -21,6 +23,10 @@ export interface AppOptions {
   /** What `/readyz` says; the caller changes it. */
   state: ServerState
   log?: Logger
+  /** Who may use it; without, everybody who reaches it. */
+  keys?: Keys | undefined
+  /** Origins of pages that may call it. */
+  cors?: readonly string[]
   /** Folder of the built page. */
   pageFolder?: string
 }
@@ -33,14 +39,23 @@ export interface ServerState {
 
 /** The HTTP interface, without a port: routes and their order. docs/server.md describes it. */
 export function createApp(options: AppOptions): Express {
-  const { engine, shelf, state, limits = readServerLimits(), log = pino({ enabled: false }), pageFolder = builtPage } = options
+  const {
+    engine,
+    shelf,
+    state,
+    keys,
+    cors = [],
+    limits = readServerLimits(),
+    log = pino({ enabled: false }),
+    pageFolder = builtPage,
+  } = options
   const app = express()
   app.disable('x-powered-by')
   app.set('query parser', 'simple')
   app.set('trust proxy', limits.trustedProxies)
 
   app.use(requestLog(log))
-  app.use(securityHeaders())
+  app.use(securityHeaders(), ...crossOrigin(cors))
   app.use(checkHeaders)
 
   app.get('/healthz', (_req, res) => {
@@ -50,6 +65,7 @@ export function createApp(options: AppOptions): Express {
     const status = state.closing ? 'closing' : state.ready ? 'ready' : 'starting'
     res.status(status === 'ready' ? 200 : 503).json({ status })
   })
+  app.use(requireKey(keys))
   app
     .route('/upscale')
     .post(refuseWhileClosing(state), ...rateLimited(limits), upscaleRoute(engine, shelf, limits))

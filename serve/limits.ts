@@ -128,7 +128,7 @@ export const SERVER_LIMITS = {
     check: fromZero,
   },
   trustedProxies: {
-    variable: 'UPREZ_TRUSTED_PROXIES',
+    variable: 'TRUST_PROXY',
     about: 'Reverse proxies in front whose X-Forwarded-For is believed when addresses are counted',
     code: null,
     fallback: 0,

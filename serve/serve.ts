@@ -2,12 +2,14 @@ import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { pino } from 'pino'
 import { z } from 'zod'
+import { UprezError } from '../errors.js'
 import { cpusAllowed } from '../infer/cpus.js'
 import { startEngine } from '../infer/engine.js'
 import { ENGINE_SETTINGS, readSetting } from '../infer/limits.js'
 import { DEFAULT_MODEL, listModels } from '../models/catalog.js'
 import { listenForStop } from '../stop.js'
 import { createApp, type ServerState } from './app.js'
+import { readKeys } from './keys.js'
 import { readServerLimits } from './limits.js'
 import { createShelf, type Shelf } from './models.js'
 import { invalidOption } from './options.js'
@@ -22,6 +24,10 @@ export interface ServeOptions {
   /** Id of the model that serves where a request names none. */
   model?: string | undefined
   modelPath?: string | undefined
+  /** Origins of pages that may call it, in place of UPREZ_CORS. */
+  cors?: string[] | undefined
+  /** Other machines may use it without a key; in place of UPREZ_PUBLIC=1. */
+  public?: boolean | undefined
 }
 
 const PORT = { variable: 'PORT', check: z.int().min(0).max(65_535) }
@@ -34,6 +40,10 @@ export async function serve(options: ServeOptions): Promise<void> {
   const port = readSetting('port', PORT, options.port) ?? 3000
   const host = options.host ?? (process.env.HOST || '127.0.0.1')
   const limits = readServerLimits()
+  const keys = readKeys(process.env.UPREZ_API_KEYS)
+  const isPublic = options.public ?? process.env.UPREZ_PUBLIC === '1'
+  if (!isLoopback(host) && keys === undefined && !isPublic) throw unguarded(host)
+  const cors = options.cors ?? (process.env.UPREZ_CORS ?? '').split(/[\s,]+/).filter(origin => origin !== '')
   const threads = readSetting('threads', ENGINE_SETTINGS.threads, undefined) ?? cpusAllowed()
   const log = pino({ level: logLevel(), base: undefined, timestamp: pino.stdTimeFunctions.isoTime })
   const shelf = await fillShelf(options)
@@ -41,7 +51,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   const stop = listenForStop(() => say(`finishing what is in flight, at most ${limits.shutdownGraceMs} ms; once more ends at once`))
   const engine = await startEngine({ threads })
   const state: ServerState = { ready: false, closing: false }
-  const { server, connections } = createHttpServer(createApp({ engine, shelf, limits, state, log }), limits)
+  const { server, connections } = createHttpServer(createApp({ engine, shelf, limits, state, log, keys, cors }), limits)
   try {
     const open = await listen(server, port, host)
     await warmUp(engine, shelf.standard.folder)
@@ -51,6 +61,7 @@ export async function serve(options: ServeOptions): Promise<void> {
       open,
       shelf.models.map(({ card }) => `${card.id} ×${card.scale}`),
       threads,
+      keys !== undefined,
     )
 
     if (!stop.signal.aborted) await once(stop.signal, 'abort')
@@ -80,13 +91,24 @@ function logLevel(): string {
   throw invalidOption('UPREZ_LOG', `one of ${levels.join(', ')}`, level)
 }
 
-function announce(host: string, port: number, models: string[], threads: number): void {
+function announce(host: string, port: number, models: string[], threads: number, guarded: boolean): void {
   const url = `http://${isLoopback(host) || isEverywhere(host) ? 'localhost' : host.includes(':') ? `[${host}]` : host}:${port}`
   say(`${url}/ is ready: ${models.join(', ')}; ${threads} thread${threads === 1 ? '' : 's'}`)
-  say(`try: curl -F img=@low.png ${url}/upscale -o high.png`)
+  say(`try: curl ${guarded ? '-H "Authorization: Bearer $KEY" ' : ''}-F img=@low.png ${url}/upscale -o high.png`)
   if (isLoopback(host)) return
-  say(`HOST is ${host}: other machines can reach this server, unencrypted (no TLS) and without an account or password.`)
-  say('Leave HOST unset to keep it to this machine, or put a proxy that does both in front of it.')
+  const whom = guarded ? 'who has a key can use it' : 'everybody who reaches it can use it'
+  say(`HOST is ${host}: ${whom}, over an unencrypted connection (no TLS). Put a proxy with TLS in front of it: docs/serving.md.`)
+}
+
+function unguarded(host: string): UprezError {
+  const expected = 'UPREZ_API_KEYS, or --public'
+  const message = [
+    `Host ${host} lets other machines in, and nobody is asked for a key. One of these:`,
+    '  uprez key alice               makes a key and shows the line for UPREZ_API_KEYS',
+    '  --public, or UPREZ_PUBLIC=1   everybody who reaches this address may use it',
+    '  no --host and no HOST         this machine only',
+  ].join('\n')
+  return new UprezError('invalid-option', message, { param: 'host', expected, got: host })
 }
 
 const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || host.startsWith('127.')

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { test } from 'node:test'
+import { makeKey } from '../../serve/keys.js'
 import { drawPhoto } from '../support/draw.js'
 import { encode, form, formHead, partHead, problemOf, shippedModels, upscaled, wire } from './support.js'
 
@@ -136,7 +137,7 @@ test('a port that is taken, an address that is not ours, a wrong variable and an
   assert.deepEqual(await first.exit, [0, null])
 
   const cases: [args: string[], env: Record<string, string>, said: RegExp][] = [
-    [['--host', '192.0.2.1'], {}, /invalid-option: .*192\.0\.2\.1 is not an address of this machine/],
+    [['--public', '--host', '192.0.2.1'], {}, /invalid-option: .*192\.0\.2\.1 is not an address of this machine/],
     [[], { PORT: '99999' }, /invalid-option: .*0 to 65535 for PORT but received 99999/],
     [[], { UPREZ_MAX_IN_FLIGHT: 'lots' }, /invalid-option: .*UPREZ_MAX_IN_FLIGHT but received lots/],
     [[], { UPREZ_LOG: 'loud' }, /invalid-option: .*silent, error, info for UPREZ_LOG but received loud/],
@@ -151,9 +152,22 @@ test('a port that is taken, an address that is not ours, a wrong variable and an
   )
 })
 
-test('an address that others can reach is served with a word about what that means', async () => {
-  const { child, exit, says } = await start([], { HOST: '0.0.0.0' })
-  await says(/other machines can reach this server, unencrypted \(no TLS\) and without an account/)
-  child.kill('SIGTERM')
-  assert.deepEqual(await exit, [0, null])
+test('an address that others can reach asks for keys, or for the word that none are wanted', async () => {
+  const refused = run(['-m', shippedModels], { HOST: '0.0.0.0' })
+  await refused.says(/invalid-option: Host 0\.0\.0\.0 lets other machines in[\s\S]*uprez key alice[\s\S]*--public/)
+  assert.equal((await refused.exit)[0], 1)
+
+  const everybody = await start(['--public'], { HOST: '0.0.0.0' })
+  await everybody.says(/everybody who reaches it can use it, over an unencrypted connection \(no TLS\)/)
+  everybody.child.kill('SIGTERM')
+  assert.deepEqual(await everybody.exit, [0, null])
+
+  const { key, line } = makeKey('alice')
+  const guarded = await start([], { HOST: '0.0.0.0', UPREZ_API_KEYS: line })
+  assert.equal((await problemOf(await fetch(`${guarded.url}/upscale`, { method: 'POST', body: form(png) }))).code, 'unauthorized')
+  await upscaled(`${guarded.url}/upscale`, { body: form(png), headers: { 'X-API-Key': key } })
+  guarded.child.kill('SIGTERM')
+  assert.deepEqual(await guarded.exit, [0, null])
+  assert.ok(!guarded.out().includes(key))
+  assert.match(guarded.out(), /"client":"alice"/)
 })

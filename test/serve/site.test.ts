@@ -19,7 +19,7 @@ before(async () => {
   await writeFile(join(folder, 'page/index.html'), '<title>page</title>')
   await writeFile(join(folder, 'page/assets/main-abc123.js'), 'export {}')
   await writeFile(join(folder, 'page/assets/ort-abc123.wasm'), '\0asm')
-  server = await startServer(heldEngine(), {}, join(folder, 'page'))
+  server = await startServer(heldEngine(), {}, { pageFolder: join(folder, 'page') })
 })
 after(async () => {
   await server?.close()
@@ -95,7 +95,7 @@ test('the page is served, hashed files for ever and the rest to be asked for aga
 })
 
 test('without a built page there is a word about it', async () => {
-  const bare = await startServer(heldEngine(), {}, join(folder, 'nowhere'))
+  const bare = await startServer(heldEngine(), {}, { pageFolder: join(folder, 'nowhere') })
   try {
     const answer = await fetch(bare.url)
     assert.equal(answer.status, 404)

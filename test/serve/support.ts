@@ -5,7 +5,7 @@ import sharp from 'sharp'
 import type { Image } from '../../image/image.js'
 import type { Engine } from '../../infer/engine.js'
 import { listModels } from '../../models/catalog.js'
-import { createApp, type ServerState } from '../../serve/app.js'
+import { type AppOptions, createApp, type ServerState } from '../../serve/app.js'
 import type { Connections } from '../../serve/connections.js'
 import { readServerLimits, type ServerLimits } from '../../serve/limits.js'
 import { createShelf, type Shelf } from '../../serve/models.js'
@@ -25,12 +25,16 @@ export interface TestServer {
 }
 
 /** The real server on a free port, around this engine. */
-export async function startServer(engine: Engine, asked: Partial<ServerLimits> = {}, pageFolder?: string): Promise<TestServer> {
+export async function startServer(
+  engine: Engine,
+  asked: Partial<ServerLimits> = {},
+  options: Pick<AppOptions, 'pageFolder' | 'keys' | 'cors' | 'log'> = {},
+): Promise<TestServer> {
   const limits = readServerLimits(asked, {})
   const state = { ready: true, closing: false }
   const models = (await listModels({ modelPath: shippedModels })).filter(({ card }) => card.id === 'fast-x4')
   const shelf = createShelf(models)
-  const app = createApp({ engine, shelf, limits, state, ...(pageFolder === undefined ? {} : { pageFolder }) })
+  const app = createApp({ engine, shelf, limits, state, ...options })
   const { server, connections } = createHttpServer(app, limits)
   const port = await listen(server, 0, '127.0.0.1')
   const close = async () => {

@@ -17,7 +17,7 @@ let browser: Browser
 
 before(async () => {
   engine = await startEngine({ threads: 1 })
-  server = await startServer(engine, {}, PAGE_FOLDER)
+  server = await startServer(engine, {}, { pageFolder: PAGE_FOLDER })
   host = await serveFolders([['/', PAGE_FOLDER]], {})
   browser = await openBrowser()
 })
