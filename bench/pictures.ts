@@ -28,3 +28,20 @@ export async function drawPictures(folder: string, count: number): Promise<Pictu
   }
   return pictures
 }
+
+/** A JPEG of so many megapixels (10⁶ pixels), three to two. */
+export function drawLarge(megapixels: number): Promise<Buffer> {
+  const height = Math.round(Math.sqrt((megapixels * 1e6) / 1.5))
+  const { data, width } = drawPhoto(Math.round(1.5 * height), height, 3)
+  return sharp(data, { raw: { width, height, channels: 3 } })
+    .jpeg({ quality: 90 })
+    .toBuffer()
+}
+
+/** A PNG of side×side pixels. */
+export function drawSmall(side: number): Promise<Buffer> {
+  const { data } = drawPhoto(side, side, 4)
+  return sharp(data, { raw: { width: side, height: side, channels: 3 } })
+    .png()
+    .toBuffer()
+}
