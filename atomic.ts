@@ -1,6 +1,7 @@
+import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
-import { access, open, rename, rm } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { access, mkdir, open, rename, rm } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
 import { UprezError } from './errors.js'
 
 /**
@@ -24,6 +25,38 @@ export async function writeAtomic(path: string, bytes: Uint8Array | string, mark
   } catch (cause) {
     await rm(temporary, { force: true }).catch(() => {})
     throw writeError(cause, path)
+  }
+}
+
+/**
+ * Fills a temporary folder beside `dir` and renames it into place, so that nobody ever sees half of it.
+ * Whatever stood at `dir` is replaced.
+ * @throws UprezError `not-writable`
+ */
+export async function replaceFolder(dir: string, fill: (temporary: string) => Promise<void>): Promise<void> {
+  const place = resolve(dir)
+  const mark = randomUUID().slice(0, 8)
+  const beside = (what: string) => join(dirname(place), `.${basename(place)}.${what}-${mark}`)
+  const temporary = beside('new')
+  const old = beside('old')
+  await mkdir(temporary, { recursive: true }).catch(cause => {
+    throw new UprezError('not-writable', `${place}: cannot be written: ${cause.message}`, {
+      param: 'output',
+      expected: 'a writable folder',
+      got: cause.code,
+      cause,
+    })
+  })
+  try {
+    await fill(temporary)
+    await rename(place, old).catch(ignoreMissing)
+    await rename(temporary, place).catch(async error => {
+      await rename(old, place).catch(ignoreMissing)
+      throw error
+    })
+  } finally {
+    await rm(temporary, { recursive: true, force: true })
+    await rm(old, { recursive: true, force: true })
   }
 }
 
@@ -76,4 +109,8 @@ export function writeError(cause: unknown, path: string): unknown {
     got: path,
     cause,
   })
+}
+
+function ignoreMissing(error: NodeJS.ErrnoException) {
+  if (error.code !== 'ENOENT') throw error
 }

@@ -22,7 +22,10 @@ export const ERROR_TABLE = {
   'invalid-card': { status: 500, title: 'The model card is invalid' },
   'model-mismatch': { status: 500, title: 'The model file does not match its card' },
   'parity-failed': { status: 500, title: 'The exported file does not compute what the trained network computes' },
+  'variant-refused': { status: 500, title: 'The variant of lower precision loses too much or gains nothing' },
   'unsupported-layer': { status: 500, title: 'The network cannot be exported' },
+  'invalid-onnx': { status: 400, title: 'The ONNX file cannot be read' },
+  'not-an-upscaler': { status: 400, title: 'The ONNX file is no upscaler that can be run here' },
   'invalid-weights': { status: 400, title: 'The file of weights is damaged or of an unknown kind' },
   'unknown-architecture': { status: 400, title: 'The weights fit no architecture that is known' },
   'unsafe-weights': { status: 400, title: 'The file holds more than weights' },
@@ -41,6 +44,9 @@ export const ERROR_TABLE = {
   'unsupported-media-type': { status: 415, title: 'Unsupported kind of request body' },
   'rate-limited': { status: 429, title: 'Too many requests' },
   unauthorized: { status: 401, title: 'An API key is required' },
+  'job-unfinished': { status: 409, title: 'The job is not finished' },
+  'key-reused': { status: 409, title: 'The idempotency key was used for something else' },
+  'result-expired': { status: 410, title: 'The result is no longer kept' },
   'method-not-allowed': { status: 405, title: 'Method not allowed' },
   'not-acceptable': { status: 406, title: 'No acceptable output format' },
   // files and folders
@@ -65,6 +71,8 @@ export interface ErrorDetails {
   expected?: string
   /** What came instead, shortened to what helps. */
   got?: string
+  /** Seconds after which another try may succeed. */
+  retryAfter?: number
   cause?: unknown
 }
 
@@ -74,6 +82,7 @@ export class UprezError extends Error {
   readonly param: string | undefined
   readonly expected: string | undefined
   readonly got: string | undefined
+  readonly retryAfter: number | undefined
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
@@ -82,6 +91,7 @@ export class UprezError extends Error {
     this.param = details.param
     this.expected = details.expected
     this.got = details.got
+    this.retryAfter = details.retryAfter
   }
 }
 

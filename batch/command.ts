@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { UprezError } from '../errors.js'
+import { PRECISIONS, type Precision } from '../models/precision.js'
 import type { Options } from './options.js'
 
 /** `uprez upscale`, the default command: a picture or folders of them. */
@@ -10,10 +11,16 @@ export function addUpscaleCommand(program: Command): void {
     .option('-i, --input <paths...>', 'files, folders or globs in quotes (required)')
     .option('-o, --output <path>', 'a folder, or a file where it ends as pictures do (required)')
     .option('-n, --model-name <id>', 'the model (default: fast-x4)')
-    .option('-m, --model-path <folder>', 'a model folder, or a folder of them, looked at first')
+    .option('-m, --model-path <path>', 'a model folder, a folder of them, or an .onnx file, looked at first')
     .option('-s, --outscale <factor>', "enlargement along one side (default: the model's own)", numberIn(0.01, 64))
     .option('-t, --tile <pixels>', 'side of a tile in input pixels, 0 = chosen for you', wholeIn(0, 65536), 0)
-    .option('-g, --gpu-id <id>', '-1 = CPU', wholeIn(-1, 255))
+    .option('-g, --gpu-id <ids>', 'auto, -1 = CPU, or graphics cards by their numbers: 0 or 0,1', gpuIds)
+    .option('--provider <name>', 'auto, cpu, cuda, webgpu, ... (UPREZ_PROVIDER; default auto): see docs/serving.md')
+    .addOption(
+      new Option('--precision <name>', 'what the model computes in, where it has such a file (UPREZ_PRECISION; default fp32)').choices(
+        PRECISIONS,
+      ),
+    )
     .addOption(
       new Option('-f, --format <format>', 'of the results; auto: JPEG → JPEG, WebP → WebP, else PNG')
         .choices(['auto', 'png', 'jpg', 'webp', 'avif'])
@@ -44,7 +51,9 @@ interface Flags {
   modelPath?: string
   outscale?: number
   tile: number
-  gpuId?: number
+  gpuId?: string
+  provider?: string
+  precision?: Precision
   format: Options['format']
   quality?: number
   recursive?: true
@@ -65,7 +74,8 @@ function toOptions(flags: Flags): Options {
     model: flags.modelName,
     modelPath: flags.modelPath,
     scale: flags.outscale,
-    gpu: flags.gpuId ?? -1,
+    provider: providerOf(flags),
+    precision: flags.precision,
     suffix: flags.suffix ?? '',
     recursive: flags.recursive ?? false,
     ifExists: flags.resume ? 'skip' : flags.ifExists,
@@ -77,6 +87,20 @@ function toOptions(flags: Flags): Options {
 /** Commander would name a missing option before it names a misspelt one, which often is the same. */
 function missing(option: string, expected: string): UprezError {
   return new UprezError('invalid-option', `${option}: expected ${expected} but it is missing`, { param: option, expected })
+}
+
+/** As realesrgan-ncnn-vulkan's users know it, in the words of `--provider`. */
+function gpuIds(text: string): string {
+  if (text === 'auto') return 'auto'
+  if (text === '-1') return 'cpu'
+  if (/^\d{1,3}(,\d{1,3})*$/.test(text)) return `gpu:${text}`
+  throw new InvalidArgumentError('Expected auto, -1 (CPU), or numbers of graphics cards: 0 or 0,1.')
+}
+
+function providerOf({ gpuId, provider }: Flags): string | undefined {
+  if (gpuId === undefined || provider === undefined) return provider ?? gpuId
+  const expected = 'one of -g and --provider'
+  throw new UprezError('invalid-option', `Expected ${expected} but received both`, { param: 'provider', expected, got: 'both' })
 }
 
 function numberIn(low: number, high: number): (text: string) => number {

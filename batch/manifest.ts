@@ -11,7 +11,7 @@ export const MANIFEST = '.uprez.jsonl'
 /** What the pixels of an output depend on, besides its input. */
 export interface Recipe {
   model: string
-  /** Sum of the model's canonical file. */
+  /** Sum of the model's canonical file; of the variant's where another precision than fp32 was asked for. */
   sha256: string
   /** Output pixels per input pixel along one side. */
   scale: number

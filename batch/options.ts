@@ -2,6 +2,7 @@ import { realpath, stat } from 'node:fs/promises'
 import { basename, dirname, extname, join, resolve, sep } from 'node:path'
 import { UprezError } from '../errors.js'
 import type { OutputFormat } from '../infer/engine.js'
+import type { Precision } from '../models/precision.js'
 import { formatOfName } from './names.js'
 
 /** The model that is meant where none is named. */
@@ -20,8 +21,10 @@ export interface Options {
   format: OutputFormat | 'auto'
   quality: number | undefined
   tile: number
-  /** −1 = CPU. */
-  gpu: number
+  /** As `readProvider` takes it; undefined: UPREZ_PROVIDER, else auto. */
+  provider: string | undefined
+  /** undefined: UPREZ_PRECISION, else fp32. */
+  precision: Precision | undefined
   suffix: string
   recursive: boolean
   /** Pictures in flight; undefined: chosen by us. */

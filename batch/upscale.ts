@@ -4,9 +4,12 @@ import { cpusAllowed } from '../infer/cpus.js'
 import type { Engine } from '../infer/engine.js'
 import { startEngine } from '../infer/engine.js'
 import { readHeader } from '../infer/files.js'
-import { readLimits } from '../infer/limits.js'
+import { readLimits, readPrecision } from '../infer/limits.js'
+import { type Asked, chooseProvider, describeChoice, readProvider, type Sample } from '../infer/providers.js'
+import { servingFile } from '../models/card.js'
 import type { Model } from '../models/catalog.js'
 import { chooseModel } from '../models/catalog.js'
+import { modelFolder } from '../probe/model-folder.js'
 import { listenForStop } from '../stop.js'
 import { estimateWork } from './estimate.js'
 import { openManifest, readManifest } from './manifest.js'
@@ -28,13 +31,16 @@ import { walk } from './walk.js'
  * @throws UprezError where nothing was begun, or nothing further can be done
  */
 export async function upscale(options: Options): Promise<number> {
-  if (options.gpu !== -1) throw noGpu(options.gpu)
+  const provider = readProvider(options.provider)
   const limits = readLimits()
   const destination = await readDestination(options)
   const { folder } = destination
-  const model = await chooseModel(options.model, options.modelPath)
+  const asked = { say: (line: string) => say([line]) }
+  const model = await chooseModel(await modelFolder(options.model, asked), await modelFolder(options.modelPath, asked))
   const { card } = model
-  const recipe = { model: card.id, sha256: card.model.sha256, scale: options.scale ?? card.scale, quality: options.quality ?? null }
+  const precision = readPrecision(options.precision)
+  const file = precision === 'fp32' ? card.model : servingFile(card, precision)
+  const recipe = { model: card.id, sha256: file.sha256, scale: options.scale ?? card.scale, quality: options.quality ?? null }
   const manifest = await readManifest(folder)
   const walked = await walk(options.input, { recursive: options.recursive, exclude: destination.name === undefined ? folder : undefined })
   const plan = await makePlan(walked, {
@@ -55,7 +61,7 @@ export async function upscale(options: Options): Promise<number> {
   await checkFolder(folder)
   let engine: Promise<Engine> | undefined
   const startOnce = () => {
-    engine ??= startEngine()
+    engine ??= start({ folder: model.folder, precision }, provider)
     return engine
   }
   try {
@@ -63,6 +69,12 @@ export async function upscale(options: Options): Promise<number> {
   } finally {
     await (await engine)?.close()
   }
+}
+
+async function start(sample: Sample, asked: Asked): Promise<Engine> {
+  const choice = await chooseProvider(asked, sample)
+  say([`computes on ${describeChoice(choice)}`])
+  return startEngine({ precision: sample.precision, execution: choice.execution })
 }
 
 /** @param startOnce a dry run of little work needs no engine */
@@ -125,11 +137,5 @@ function noImages(input: readonly string[]): UprezError {
   return new UprezError('no-images', `--input: no picture in ${input.join(', ')}`, {
     param: 'input',
     expected: 'PNG, JPEG, WebP, AVIF or TIFF files',
-  })
-}
-
-function noGpu(id: number): UprezError {
-  return new UprezError('provider-unavailable', `--gpu-id: expected -1 (CPU; GPUs are not supported yet) but received ${id}`, {
-    param: 'gpu-id',
   })
 }

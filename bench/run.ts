@@ -7,20 +7,24 @@ import { report } from '../bin/errors.js'
 import { cpusAllowed } from '../infer/cpus.js'
 import { servingFile } from '../models/card.js'
 import { findModel } from '../models/catalog.js'
+import { benchExport } from './export.js'
 import { benchFolder } from './folder.js'
 import { type Row, tableOf } from './rows.js'
 import { benchServe } from './serve.js'
 import type { Setting } from './setting.js'
 import { benchTiles } from './tiles.js'
 import { benchTrain } from './train.js'
+import { benchVariants } from './variants.js'
 
-/** `npm run bench -- [serve folder tiles train] [--quick] [--json FILE]`: see docs/benchmarks.md. */
+/** `npm run bench -- [export folder serve tiles train variants] [--quick] [--json FILE]`: see docs/benchmarks.md. */
 
 const BENCHES: Record<string, (setting: Setting) => Promise<Row[]>> = {
+  export: benchExport,
   folder: benchFolder,
   serve: benchServe,
   tiles: benchTiles,
   train: benchTrain,
+  variants: benchVariants,
 }
 
 try {

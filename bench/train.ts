@@ -148,7 +148,7 @@ async function inTurns<Ready>(peers: Peer<Ready>[], rounds: number, { quick, say
 }
 
 /** UPREZ_BENCH_PYTHON or python3, if it imports torch. */
-function pythonWithTorch(): string | undefined {
+export function pythonWithTorch(): string | undefined {
   const command = process.env.UPREZ_BENCH_PYTHON ?? 'python3'
   return spawnSync(command, ['-c', 'import torch'], { stdio: 'ignore' }).status === 0 ? command : undefined
 }

@@ -4,10 +4,10 @@ import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
 import { addUpscaleCommand } from '../batch/command.js'
-import { addDoctorCommand } from '../doctor/command.js'
+import { addDoctorCommand, addSetupCommand } from '../doctor/command.js'
 import { addEvalCommand } from '../eval/command.js'
 import { addAdoptCommand, addBlendCommand, addExportCommand } from '../export/command.js'
-import { addSetupCommand } from '../nets/command.js'
+import { addInspectCommand } from '../probe/command.js'
 import { addServeCommand } from '../serve/command.js'
 import { addReportCommand, addTrainCommand } from '../train/command.js'
 import { nearestCommand, report } from './errors.js'
@@ -29,6 +29,7 @@ addReportCommand(program)
 addExportCommand(program)
 addBlendCommand(program)
 addAdoptCommand(program)
+addInspectCommand(program)
 addEvalCommand(program)
 addDoctorCommand(program)
 addSetupCommand(program)

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { tmpdir, totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { execute } from '../nets/execute.js'
+import { execute } from '../execute.js'
 import { tryEngine } from '../nets/try-engine.js'
 
 /** One thing that works on this machine, or does not. */

@@ -1,5 +1,7 @@
 import type { Command } from 'commander'
 
+export { addSetupCommand } from './setup.js'
+
 const MARKS = { works: '✓', missing: '–', broken: '✗' }
 
 /** `uprez doctor`: what works on this machine, what is missing, how to get it. Fails where upscaling itself does not work. */

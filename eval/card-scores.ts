@@ -13,7 +13,7 @@ import { meanOf } from './measure.js'
  * @returns the card's path
  * @throws UprezError `model-mismatch` where the card now describes another model than the one that was measured, `invalid-card`, `not-writable`
  */
-export async function writeScores(model: Model, evaluations: readonly Evaluation[]): Promise<string> {
+export async function writeScores(model: Pick<Model, 'card' | 'folder'>, evaluations: readonly Evaluation[]): Promise<string> {
   const file = join(model.folder, 'card.json')
   const card: UpscaleCard = parseCard(JSON.parse(await readFile(file, 'utf8')), file)
   if (card.model.sha256 !== model.card.model.sha256) throw replaced(file, model.card, card)

@@ -19,8 +19,8 @@ export function addEvalCommand(program: Command): void {
   program
     .command('eval')
     .description('measure models on sets of pictures, beside bilinear, bicubic and Lanczos: PSNR, SSIM, NIQE and time')
-    .option('-n, --model-name <models...>', 'one or more models, by id or by folder (default: fast-x4)')
-    .option('-m, --model-path <folder>', 'a model folder, or a folder of them, looked at first')
+    .option('-n, --model-name <models...>', 'one or more models, by id, folder or .onnx file (default: fast-x4)')
+    .option('-m, --model-path <path>', 'a model folder, a folder of them, or an .onnx file, looked at first')
     .requiredOption(
       '--data <folders...>',
       'folders of high-resolution pictures, or of pairs in lq/ and gt/; others stand for the folders in them',

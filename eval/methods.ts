@@ -27,7 +27,7 @@ export interface Enlarged {
 export const KERNELS: readonly Method[] = [kernel('bilinear', 'bilinear'), kernel('bicubic', 'bicubic'), kernel('lanczos', 'lanczos3')]
 
 /** A model at this scale; another than its own is reached by the final resize, as in `uprez upscale -s`. */
-export function modelMethod(engine: Engine, model: Model, scale: number): Method {
+export function modelMethod(engine: Engine, model: Pick<Model, 'card' | 'folder'>, scale: number): Method {
   return {
     name: model.card.id,
     async enlarge(low) {

@@ -7,9 +7,11 @@ import { cpusAllowed } from '../infer/cpus.js'
 import { encode } from '../infer/encode.js'
 import type { Engine } from '../infer/engine.js'
 import { startEngine } from '../infer/engine.js'
-import { ENGINE_SETTINGS, readSetting } from '../infer/limits.js'
+import { ENGINE_SETTINGS } from '../infer/limits.js'
 import type { Model } from '../models/catalog.js'
 import { chooseModel } from '../models/catalog.js'
+import { modelFolder } from '../probe/model-folder.js'
+import { readSetting } from '../setting.js'
 import { writeScores } from './card-scores.js'
 import type { EvalOptions } from './command.js'
 import { groupByScale } from './groups.js'
@@ -72,7 +74,8 @@ export async function runEvaluation(options: EvalOptions): Promise<number> {
 
 /** Each model named, by id or by folder; without a name, as every command has it. */
 async function chooseModels({ modelName, modelPath }: EvalOptions): Promise<Model[]> {
-  const models = await Promise.all((modelName ?? [undefined]).map(name => chooseModel(name, modelPath)))
+  const folder = await modelFolder(modelPath)
+  const models = await Promise.all((modelName ?? [undefined]).map(async name => chooseModel(await modelFolder(name), folder)))
   const names = ['low', 'original', ...KERNELS.map(({ name }) => name), ...models.map(({ card }) => card.id)]
   const twice = names.find((name, i) => names.indexOf(name) !== i)
   if (twice === undefined) return models

@@ -9,21 +9,25 @@ import { useEngine } from '../nets/engine.js'
 import { networkFacts } from '../nets/facts.js'
 import { readSafetensors } from '../nets/safetensors.js'
 import { readTorchFile } from '../nets/torch-file.js'
+import { adoptFile } from '../probe/adopt.js'
+import { isOnnxFile } from '../probe/model-folder.js'
 import { checkOutput, exportNetwork, type OutputOptions } from './export.js'
 
 export interface AdoptOptions extends OutputOptions {
-  /** Weights that were trained with PyTorch: `.safetensors`, `.pth` or `.pt`. */
+  /** Weights that were trained with PyTorch, `.safetensors`, `.pth` or `.pt`; or an `.onnx` file. */
   file: string
 }
 
 /**
  * Makes a model folder of weights that the community trained. What network they belong to is read off their keys and shapes; it is
- * built from our own layers, and exported and proven as one that was trained here.
+ * built from our own layers, and exported and proven as one that was trained here. An `.onnx` file stays as it is, and its card says what
+ * was found out by running it.
  * @throws UprezError `unknown-architecture`, `invalid-weights`, `unsafe-weights`, `no-input`, and what `exportRun` throws
  */
 export async function adopt(options: AdoptOptions): Promise<{ dir: string; card: UpscaleCard }> {
   const { file, say = () => {} } = options
-  const { id } = await checkOutput(options)
+  const { id, dir } = await checkOutput(options)
+  if (isOnnxFile(file)) return adoptFile({ ...options, id, dir })
   const weights = await readWeights(file)
   const found = recognise(weights, file)
   say(describe(found))

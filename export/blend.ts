@@ -8,7 +8,7 @@ import { type Tf, useEngine } from '../nets/engine.js'
 import { loadModel, saveModel } from '../nets/model-files.js'
 import { deployed, type Topology } from './deployed.js'
 import { type ExportOptions, exportRun } from './export.js'
-import { type About, findSource, type Source } from './source.js'
+import { type About, aboutOf, findSource, type Source } from './source.js'
 
 export interface BlendOptions extends Omit<ExportOptions, 'run'> {
   /** Two generators of one topology: each a training run, a model folder or a model's id. */
@@ -33,7 +33,7 @@ export async function blend(options: BlendOptions): Promise<{ dir: string; card:
   const [first, second] = [await findSource(a), await findSource(b)]
   const engine = options.engine ?? 'wasm'
   const tf = await useEngine(engine)
-  const about: About = { ...first.about, training: trainingOf([named(a, first), named(b, second)], strength, engine) }
+  const about: About = { ...aboutOf(first), training: trainingOf([named(a, first), named(b, second)], strength, engine) }
   const names = about.training.blend!.of.map(({ id }) => id)
 
   const run = await mkdtemp(join(tmpdir(), 'uprez-blend-'))
@@ -100,8 +100,8 @@ interface Part {
   training: UpscaleCard['training']
 }
 
-function named(nameOrFolder: string, { about, words }: Source): Part {
-  return { id: words.id ?? basename(resolve(nameOrFolder)), training: about.training }
+function named(nameOrFolder: string, source: Source): Part {
+  return { id: source.words.id ?? basename(resolve(nameOrFolder)), training: aboutOf(source).training }
 }
 
 /** No step was trained on the mix itself: it has the data of both. */

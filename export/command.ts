@@ -1,13 +1,20 @@
 import { type Command, Option } from 'commander'
+import { UprezError } from '../errors.js'
 import type { UpscaleCard } from '../models/card.js'
+import type { WrittenFile } from './export-file.js'
+import type { Value } from './graph.js'
+import type { Parity } from './verify.js'
 
 /** `uprez export RUN -o DIR` */
 export function addExportCommand(program: Command): void {
   program
     .command('export')
     .description('write a trained network as ONNX with its card, compared with TensorFlow.js')
-    .argument('<run>', 'a training run, or a model folder with weights/')
-    .requiredOption('-o, --output <path>', 'model folder to write, such as models/my-x4; with --format safetensors, a file')
+    .argument('<run>', 'a training run, a model folder with weights/, or the folder of a tfjs layers model')
+    .requiredOption(
+      '-o, --output <path>',
+      'model folder to write, such as models/my-x4; FILE.onnx: that file alone, of any network; with --format safetensors, a file',
+    )
     .addOption(
       new Option('--format <name>', "safetensors: the weights alone, under the community's key names")
         .choices(['onnx', 'safetensors'])
@@ -17,13 +24,33 @@ export function addExportCommand(program: Command): void {
     .option('--title <text>', 'title on the card')
     .option('--purpose <text>', 'what the model is for, in a sentence')
     .option('--licence <name>', 'licence of the weights')
+    .option('--explain', 'write nothing; say which layer, or which rewriting of the graph, first differs from TensorFlow.js')
+    .option('--layers <file>', 'a module with layer classes of your own, see docs/models.md')
+    .option('--fp16', 'write model.fp16.onnx as well: half the size')
+    .option('--int8', 'write model.int8.onnx as well: a quarter of the size, faster on CPUs')
+    .option('--calibrate <dir>', 'pictures to fit int8 to, and to judge it and fp16 on (default: drawn ones)')
+    .option('--without <passes...>', 'rewritings of the graph to leave out, by the names under "passes" on the card')
     .addOption(new Option('--engine <name>', 'TensorFlow.js engine to compare with').choices(['tensorflow', 'wasm', 'cpu']).default('wasm'))
     .option('--json', 'print the card instead of the summary')
-    .action(async (run: string, { json, format, ...options }: Options & { format: 'onnx' | 'safetensors' }) => {
+    .action(async (run: string, { json, format, explain, ...options }: ExportCommandOptions) => {
+      if (explain) {
+        const { describe, explainRun } = await import('./explain.js')
+        const finding = await explainRun({ run, ...options })
+        console.log(json ? JSON.stringify(finding ?? null, null, 2) : describe(finding).join('\n'))
+        process.exitCode = finding ? 1 : 0
+        return
+      }
       if (format === 'safetensors') {
         const { exportSafetensors } = await import('./safetensors.js')
         const written = await exportSafetensors(run, options.output)
         console.log(json ? JSON.stringify(written, null, 2) : `${written.architecture} in ${written.file}, ${written.bytes} bytes`)
+        return
+      }
+      if (options.output.endsWith('.onnx')) {
+        refuseWordsForACard(options)
+        const { exportFile } = await import('./export-file.js')
+        const written = await exportFile({ run, ...options, say: line => console.error(line) })
+        console.log(json ? JSON.stringify(written, null, 2) : fileSummary(written).join('\n'))
         return
       }
       const { exportRun } = await import('./export.js')
@@ -35,8 +62,8 @@ export function addExportCommand(program: Command): void {
 export function addAdoptCommand(program: Command): void {
   program
     .command('adopt')
-    .description("make a model of the community's weights: RRDBNet (ESRGAN), SRVGGNetCompact, MSRResNet, EDSR")
-    .argument('<file>', 'weights: .safetensors, .pth or .pt; nothing in the file is run')
+    .description("make a model of the community's weights (RRDBNet (ESRGAN), SRVGGNetCompact, MSRResNet, EDSR) or of an ONNX file")
+    .argument('<file>', 'weights: .safetensors, .pth or .pt, of which nothing is run; or .onnx, which is measured')
     .requiredOption('-o, --output <dir>', 'model folder to write, such as models/my-x4')
     .option('--id <id>', 'name of the model (default: the name of the output folder)')
     .option('--title <text>', 'title on the card')
@@ -77,8 +104,26 @@ interface Options {
   title?: string
   purpose?: string
   licence?: string
+  fp16?: true
+  int8?: true
+  calibrate?: string
+  without?: string[]
   engine: 'tensorflow' | 'wasm' | 'cpu'
   json?: boolean
+}
+
+type ExportCommandOptions = Options & { format: 'onnx' | 'safetensors'; layers?: string; explain?: true }
+
+/** A file alone has no card, and no variants beside it. */
+function refuseWordsForACard(options: Options): void {
+  const param = (['id', 'title', 'purpose', 'licence', 'fp16', 'int8', 'calibrate'] as const).find(name => options[name] !== undefined)
+  if (param === undefined) return
+  const expected = 'a model folder as output'
+  throw new UprezError('invalid-option', `--${param}: expected ${expected}, got the file ${options.output}`, {
+    param,
+    expected,
+    got: options.output,
+  })
 }
 
 function print(json: boolean | undefined, { dir, card }: { dir: string; card: UpscaleCard }): void {
@@ -97,7 +142,20 @@ function summary(dir: string, card: UpscaleCard): string[] {
     ...files,
     `  ×${card.scale}, ${card.parameters.toLocaleString('en')} parameters, ${card.flopsPerPixel.toLocaleString('en')} operations per input pixel`,
     `  tiles: ${tiles}`,
-    `  tfjs against ONNX Runtime: ${card.parity.maxDifference.toExponential(1)} at most, over ${card.parity.sizes.map(s => s.join('×')).join(', ')}`,
-    `  uint8 variant: ${card.variants.uint8?.maxDifference} of 255 at most`,
+    ...(card.parity ? [parityLine(card.parity)] : []),
+    ...Object.entries(card.variants).map(([name, { maxDifference, psnrLoss }]) => {
+      const loss = psnrLoss === undefined ? '' : `loses ${psnrLoss.toFixed(3)} dB, `
+      return `  ${name} variant: ${loss}${maxDifference} of 255 at most`
+    }),
   ]
+}
+
+function fileSummary({ file, bytes, sha256, inputs, outputs, parity }: WrittenFile): string[] {
+  const ports = (values: Value[]) => values.map(({ name, dims }) => `${name} [${dims.join(', ')}]`).join(', ')
+  return [`${file}  ${(bytes / 1000).toFixed(0)} kB  sha256 ${sha256}`, `  ${ports(inputs)} → ${ports(outputs)}`, parityLine(parity)]
+}
+
+function parityLine({ maxDifference, sizes, batches, inputs }: Parity): string {
+  const conditions = [sizes.map(size => size.join('×')).join(', '), batches && `${batches.join(' and ')} at a time`, inputs?.join(' and ')]
+  return `  tfjs against ONNX Runtime: ${maxDifference.toExponential(1)} at most, over ${conditions.filter(Boolean).join('; ')}`
 }

@@ -2,27 +2,28 @@ import { createHash } from 'node:crypto'
 import { readdir, writeFile } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import type * as TF from '@tensorflow/tfjs'
+import { replaceFolder } from '../atomic.js'
 import { UprezError } from '../errors.js'
 import { type GraphFile, parseCard, type UpscaleCard } from '../models/card.js'
-import { type EngineName, type Tf, useEngine } from '../nets/engine.js'
-import { loadModel, replaceFolder, saveModel } from '../nets/model-files.js'
+import type { Tf } from '../nets/engine.js'
+import { saveModel } from '../nets/model-files.js'
+import { measureHalo } from '../probe/halo.js'
+import { openSession, type Session } from '../probe/session.js'
 import type { Graph } from './graph.js'
-import { measureHalo } from './halo.js'
+import { type NetworkOptions, observed, openNetwork } from './network.js'
 import { serialize } from './onnx.js'
-import { simplify } from './passes/index.js'
+import type { Ops } from './ops/call.js'
+import { checkPasses, simplify } from './passes/index.js'
+import { checkShrink, type ShrinkOptions, shrink } from './precision/shrink.js'
 import { readModel } from './read.js'
-import { openSession, type Session } from './session.js'
-import { type About, findSource, type Source } from './source.js'
+import type { About, Source } from './source.js'
 import { toUint8Nhwc } from './uint8.js'
 import { compareBytes } from './variant.js'
 import { compareWithTfjs } from './verify.js'
 
-export interface ExportOptions extends OutputOptions {
-  /** A training run, or a model folder with `weights/`. */
-  run: string
-}
+export interface ExportOptions extends OutputOptions, NetworkOptions {}
 
-export interface OutputOptions {
+export interface OutputOptions extends ShrinkOptions {
   /** The model folder to write: `models/<id>`. One that stands there is replaced as a whole. */
   output: string
   /** Default: the name of the output folder. */
@@ -32,7 +33,9 @@ export interface OutputOptions {
   /** Licence of the weights. */
   licence?: string
   /** What the graph is compared with; default wasm, which every machine has. */
-  engine?: EngineName
+  engine?: NetworkOptions['engine']
+  /** Passes that do not run, by the names that a card has for them. */
+  without?: string[]
   /** Receives one line per stage. */
   say?: (line: string) => void
 }
@@ -40,19 +43,20 @@ export interface OutputOptions {
 /**
  * Writes a trained network as `models/<id>/`: the canonical ONNX file, its uint8 variant, the tfjs weights
  * and a card. All of it stands there at the end, or nothing does.
- * @throws UprezError `not-a-run`, `unsupported-layer`, `parity-failed`, `output-exists`, `invalid-option`, `not-writable`
+ * @throws UprezError what `openNetwork` throws; `unsupported-layer`, `parity-failed`, `variant-refused`, `output-exists`, `invalid-option`,
+ *   `not-writable`
  */
 export async function exportRun(options: ExportOptions): Promise<{ dir: string; card: UpscaleCard }> {
-  const { network, about, words } = await findSource(options.run)
   await checkOutput(options)
-  const tf = await useEngine(options.engine ?? 'wasm')
-  return exportNetwork(tf, await loadModel(tf, network), about, words, options)
+  const { tf, model, about, words, ops } = await openNetwork(options)
+  return exportNetwork(tf, model, about ?? observed(tf, model, ops), words, options, ops)
 }
 
 /**
  * The same for a network in memory.
  * @param model is used up
  * @param words used where the options have none
+ * @param more ops for layer classes that are not known here
  */
 export async function exportNetwork(
   tf: Tf,
@@ -60,10 +64,10 @@ export async function exportNetwork(
   about: About,
   words: Source['words'],
   options: OutputOptions,
+  more?: Ops,
 ): Promise<{ dir: string; card: UpscaleCard }> {
-  const { say = () => {} } = options
   const { dir, id } = await checkOutput(options)
-  const files = await exportModel(tf, model, { ...about, id }, say)
+  const files = await exportModel(tf, model, { ...about, id }, options, more)
   const card = parseCard(
     {
       cardVersion: 1,
@@ -94,19 +98,20 @@ export async function exportNetwork(
 
 /** The network as a graph in NCHW, simplified. `metadata` goes into the file. */
 export function exportGraph(model: TF.LayersModel, metadata: Record<string, string> = {}): Graph {
-  return { ...simplify(readModel(model).graph), metadata }
+  return { ...simplify(readModel(model).graph).graph, metadata }
 }
 
-type Measured = Pick<UpscaleCard, 'model' | 'fixedSize' | 'halo' | 'haloError' | 'variants' | 'parity'>
+type Measured = Pick<UpscaleCard, 'model' | 'fixedSize' | 'halo' | 'haloError' | 'variants' | 'passes' | 'parity'>
 
 /** The files of a model folder, and what was measured on them. */
-async function exportModel(tf: Tf, model: TF.LayersModel, about: About & { id: string }, say: (line: string) => void) {
-  const graph = exportGraph(model)
+async function exportModel(tf: Tf, model: TF.LayersModel, about: About & { id: string }, options: OutputOptions, more?: Ops) {
+  const { say = () => {}, without } = options
+  const { graph, applied } = simplify(readModel(model, more).graph, { without })
   refuseOtherThanRgb(graph)
   const fixedSize = fixedSizeOf(graph)
   const bytes = serialize(graph)
   say('comparing with TensorFlow.js')
-  const parity = await compareWithTfjs(tf, model, bytes, { ...about, fixedSize })
+  const parity = await compareWithTfjs(tf, model, bytes, about)
 
   const session = await openSession(bytes)
   try {
@@ -119,17 +124,25 @@ async function exportModel(tf: Tf, model: TF.LayersModel, about: About & { id: s
     const canonical = graphFile('model.onnx', named)
     const uint8 = graphFile('model.uint8.onnx', toUint8Nhwc(named))
     say('comparing the uint8 variant')
-    const size = fixedSize ?? { width: 67 * about.sizeMultiple, height: 53 * about.sizeMultiple }
+    const size = fixedSize ?? { width: 35 * about.sizeMultiple, height: 29 * about.sizeMultiple }
     const maxDifference = await differenceOfBytes(session, uint8.bytes, size)
+    const shrunk = (await shrink(named, session, { ...about, fixedSize, compared: size }, options, say)).map(({ graph, ...judged }) => ({
+      ...graphFile(`model.${judged.precision}.onnx`, graph),
+      judged,
+    }))
 
     const card: Measured = {
       model: canonical.entry,
       fixedSize,
       ...tiling,
-      variants: { uint8: { ...uint8.entry, maxDifference } },
+      variants: {
+        uint8: { ...uint8.entry, maxDifference },
+        ...Object.fromEntries(shrunk.map(({ entry, judged }) => [judged.precision, { ...entry, ...judged }])),
+      },
+      passes: applied,
       parity,
     }
-    return { card, bytes: { [canonical.entry.file]: canonical.bytes, [uint8.entry.file]: uint8.bytes } }
+    return { card, bytes: Object.fromEntries([canonical, uint8, ...shrunk].map(({ entry, bytes }) => [entry.file, bytes])) }
   } finally {
     await session.close()
   }
@@ -178,12 +191,14 @@ function fixedSizeOf(graph: Graph): { width: number; height: number } | null {
 }
 
 /**
- * Before any work: may this folder be written, and has the model a proper name?
+ * Before any work: may this folder be written, has the model a proper name, and are the passes to leave out passes?
  * @throws UprezError `output-exists`, `invalid-option`
  */
 export async function checkOutput(options: OutputOptions): Promise<{ dir: string; id: string }> {
+  checkShrink(options)
   const dir = resolve(options.output)
   const id = checkedId(options.id ?? basename(dir))
+  checkPasses(options.without ?? [])
   await refuseForeignFolder(dir)
   return { dir, id }
 }

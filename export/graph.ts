@@ -11,6 +11,8 @@ export interface Graph {
   initializers: Map<string, Constant>
   /** Copied into the file's metadata_props: only what never changes. */
   metadata: Record<string, string>
+  /** Version of ONNX' operators; default: see onnx.ts. */
+  opset?: number
 }
 
 export type DataType = 'float32' | 'float16' | 'uint8' | 'int8' | 'int32' | 'int64' | 'bool'

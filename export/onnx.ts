@@ -3,7 +3,7 @@ import { type Attribute, type Constant, type Graph, type Node, TYPE_CODES, type 
 
 const { onnx } = onnxProto
 
-/** Old enough for every provider of ONNX Runtime, WebAssembly and WebGPU included. */
+/** Unless a graph says another: old enough for every provider of ONNX Runtime, WebAssembly and WebGPU included. */
 const OPSET = 17
 const IR_VERSION = 8
 
@@ -14,7 +14,7 @@ const IR_VERSION = 8
 export function serialize(graph: Graph): Uint8Array {
   const model = onnx.ModelProto.create({
     irVersion: IR_VERSION,
-    opsetImport: [{ domain: '', version: OPSET }],
+    opsetImport: [{ domain: '', version: graph.opset ?? OPSET }],
     producerName: 'uprez',
     graph: {
       name: graph.name,

@@ -1,5 +1,7 @@
+import { isDeepStrictEqual } from 'node:util'
 import type * as TF from '@tensorflow/tfjs'
 import type { UprezError } from '../errors.js'
+import { isNetwork } from '../nets/facts.js'
 import type { Graph, Value } from './graph.js'
 import { node } from './graph.js'
 import { type Ops, unsupported } from './ops/call.js'
@@ -65,7 +67,7 @@ export function readModel(model: TF.LayersModel, more: Ops = {}): Reading {
       const { inputTensors, outputTensors } = callOf(value)
       const inputs = inputTensors.map(input => names.get(input.id)!)
       const place = scope + layer.name
-      const answers = isModel(layer) ? readInto(layer, inputs, `${place}/`) : [readLayer(layer, place, inputs, inputTensors, value)]
+      const answers = isNetwork(layer) ? readInto(layer, inputs, `${place}/`) : [readLayer(layer, place, inputs, inputTensors, value)]
       for (const [i, output] of outputTensors.entries()) names.set(output.id, answers[i]!)
       if (scope === '') for (const [i, output] of outputTensors.entries()) origins.set(answers[i]!, output)
     }
@@ -84,17 +86,21 @@ export function readModel(model: TF.LayersModel, more: Ops = {}): Reading {
       layer,
       config: layer.getConfig() as Record<string, unknown>,
       inputs,
-      inputShape: inputTensors[0]!.shape,
-      inputShapes: inputTensors.map(({ shape }) => shape),
-      outputShape: output.shape,
+      inputShape: shapeOf(inputTensors[0]!),
+      inputShapes: inputTensors.map(shapeOf),
+      outputShape: shapeOf(output),
       add: (op, inputs, attributes) => {
         const output = free(`${place}/${op}`)
         graph.nodes.push(node(op, inputs, [output], attributes))
         return output
       },
       constant: (name, constant) => {
-        graph.initializers.set(`${place}/${name}`, constant)
-        return `${place}/${name}`
+        for (let i = 0; ; i++) {
+          const unique = i === 0 ? `${place}/${name}` : `${place}/${name}_${i}`
+          const there = graph.initializers.get(unique)
+          if (!there) graph.initializers.set(unique, constant)
+          if (!there || isDeepStrictEqual(there, constant)) return unique
+        }
       },
     })
   }
@@ -107,13 +113,13 @@ export function readModel(model: TF.LayersModel, more: Ops = {}): Reading {
   }
 }
 
-function callOf(value: TF.SymbolicTensor): { inputTensors: TF.SymbolicTensor[]; outputTensors: TF.SymbolicTensor[] } {
-  return value.sourceLayer.inboundNodes[value.nodeIndex]!
+/** tfjs subtracts borders from free sizes, too: what is less than one is free. */
+function shapeOf(value: TF.SymbolicTensor): (number | null)[] {
+  return value.shape.map(size => (size !== null && size > 0 ? size : null))
 }
 
-/** A network used as a layer. */
-function isModel(layer: TF.layers.Layer): layer is TF.LayersModel {
-  return 'layers' in layer && 'inputs' in layer
+function callOf(value: TF.SymbolicTensor): { inputTensors: TF.SymbolicTensor[]; outputTensors: TF.SymbolicTensor[] } {
+  return value.sourceLayer.inboundNodes[value.nodeIndex]!
 }
 
 function unknownLayer(layer: TF.layers.Layer, known: string[]): UprezError {
@@ -132,7 +138,7 @@ function portNames(values: TF.SymbolicTensor[], layers: string[], alone: string)
 
 /** Free sizes get names: an output's height and width are other numbers than the input's. */
 function port(name: string, value: TF.SymbolicTensor, prefix: string): Value {
-  const [batch, ...sizes] = value.shape
+  const [batch, ...sizes] = shapeOf(value)
   const names = sizes.length === 3 ? ['height', 'width', 'channels'] : sizes.map((_, i) => `size_${i + 1}`)
   const dims = sizes.map((size, i) => size ?? prefix + names[i]!)
   if (sizes.length === 3) dims.unshift(dims.pop()!)

@@ -18,21 +18,33 @@ export interface About {
 export interface Source {
   /** Folder of the tfjs LayersModel. */
   network: string
-  about: About
+  /** Undefined of a network that stands alone. */
+  about: About | undefined
   /** Words and scores of the card it was exported with before. */
   words: Partial<Pick<UpscaleCard, 'id' | 'title' | 'purpose' | 'licence' | 'scores'>>
 }
 
 /**
  * Finds the network in a training run (`generator/` with `about.json`, or a folder such as that itself), in a model's own folder
- * (`weights/` beside `card.json`), or by a model's id.
+ * (`weights/` beside `card.json`), by a model's id, or in the folder of a tfjs LayersModel that stands alone.
  * @throws UprezError `not-a-run` saying what was looked for
  */
 export async function findSource(nameOrFolder: string): Promise<Source> {
   const found = (await sourceIn(nameOrFolder)) ?? (await sourceCalled(nameOrFolder))
   if (found) return found
-  const expected = 'a training run (generator/model.json), a model folder (weights/model.json) or the id of a model with weights'
+  const expected =
+    'a training run (generator/model.json), a model folder (weights/model.json), a tfjs LayersModel (model.json) or the id of a model with weights'
   throw new UprezError('not-a-run', `${nameOrFolder}: expected ${expected}`, { param: 'RUN', expected, got: nameOrFolder })
+}
+
+/**
+ * What its makers say about a network, where that has to be known.
+ * @throws UprezError `not-a-run`
+ */
+export function aboutOf({ network, about }: Source): About {
+  if (about) return about
+  const expected = 'about.json beside model.json, as training writes it'
+  throw new UprezError('not-a-run', `${network}: expected ${expected}`, { param: 'RUN', expected, got: 'a network that stands alone' })
 }
 
 async function sourceCalled(id: string): Promise<Source | undefined> {
@@ -44,7 +56,8 @@ async function sourceCalled(id: string): Promise<Source | undefined> {
 async function sourceIn(folder: string): Promise<Source | undefined> {
   for (const run of [join(folder, 'generator'), folder]) {
     if (!(await exists(join(run, 'model.json')))) continue
-    return { network: run, about: await readJson<About>(join(run, 'about.json')), words: {} }
+    const about = join(run, 'about.json')
+    return { network: run, about: (await exists(about)) ? await readJson<About>(about) : undefined, words: {} }
   }
   const model = join(folder, 'weights')
   if (await exists(join(model, 'model.json'))) {

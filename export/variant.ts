@@ -1,6 +1,6 @@
-import { toPlanes } from './halo.js'
-import { drawLeaves } from './picture.js'
-import type { Session } from './session.js'
+import { toPlanes } from '../probe/halo.js'
+import { drawLeaves } from '../probe/picture.js'
+import type { Session } from '../probe/session.js'
 
 /** Largest difference, in 8-bit steps, between the uint8 variant's answer and the canonical file's rounded to bytes, on drawn pictures. */
 export async function compareBytes(canonical: Session, variant: Session, size: { width: number; height: number }): Promise<number> {

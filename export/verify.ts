@@ -2,85 +2,131 @@ import type * as TF from '@tensorflow/tfjs'
 import { UprezError } from '../errors.js'
 import type { UpscaleCard } from '../models/card.js'
 import type { Tf } from '../nets/engine.js'
-import { onnxRuntimeVersion, openSession, type Planes } from './session.js'
+import type { NetworkFacts } from '../nets/facts.js'
+import { onnxRuntimeVersion, openSession, type Planes } from '../probe/session.js'
+import { batchesFor, type Case, casesFor, planesOf, sizesFor, takesPictures } from './cases.js'
 
 /** A larger difference between tfjs and ONNX Runtime is an error in the export. */
 export const PARITY_LIMIT = 1e-4
 
-/** [height, width] in units of the network's size multiple: odd, even, wide, tall and smaller than the receptive field. */
-const SIZES: readonly (readonly [number, number])[] = [
-  [32, 32],
-  [1, 1],
-  [17, 31],
-  [45, 24],
-  [64, 48],
-]
+export type Parity = NonNullable<UpscaleCard['parity']>
+
+const HINT = 'uprez export --explain names the first layer that differs'
+
+/** What a network is said to be, and has to be compared on. */
+export interface Claims extends Pick<NetworkFacts, 'sizeMultiple' | 'flopsPerPixel'> {
+  /** Of a network that enlarges pictures. */
+  scale?: number
+}
 
 /**
- * Runs the network in tfjs and the serialized graph in ONNX Runtime on the same noise, two pictures at a
- * time, and compares every output value.
- * @param about `scale`, and what restricts the sizes to compare on
- * @throws UprezError `parity-failed` when they differ by more than `PARITY_LIMIT`, naming the size
+ * Runs the network in tfjs and the serialized graph in ONNX Runtime on the same noise and the same drawn pictures, at several sizes,
+ * one and three at a time, and compares every value of every output.
+ * @throws UprezError `parity-failed` naming output and size, when they differ by more than `allowed`
  */
-export async function compareWithTfjs(
-  tf: Tf,
-  model: TF.LayersModel,
-  bytes: Uint8Array,
-  about: { scale: number; sizeMultiple: number; fixedSize: { width: number; height: number } | null },
-): Promise<UpscaleCard['parity']> {
-  const { scale, sizeMultiple, fixedSize } = about
-  const sizes: [number, number][] = fixedSize
-    ? [[fixedSize.height, fixedSize.width]]
-    : SIZES.map(([h, w]) => [h * sizeMultiple, w * sizeMultiple])
-  const session = await openSession(bytes)
-  let maxDifference = 0
+export async function compareWithTfjs(tf: Tf, model: TF.LayersModel, bytes: Uint8Array, claims: Claims): Promise<Parity> {
+  const sizes = sizesFor(model, claims)
+  const session = await openSession(bytes).catch(refused)
+  let [maxDifference, largestValue] = [0, 0]
   try {
-    for (const [height, width] of sizes) {
-      const { noise, expected } = await runTfjs(tf, model, height, width)
-      const got = await session.run(noise)
-      const want = [expected.dims[0]!, expected.dims[1]!, height * scale, width * scale]
-      if (String(got.dims) !== String(want) || String(expected.dims) !== String(want)) {
-        throw failed(height, width, `an answer of ${want.join('×')}`, `tfjs ${expected.dims.join('×')}, ONNX Runtime ${got.dims.join('×')}`)
+    for (const one of casesFor(tf, model, sizes)) {
+      const expected = await runTfjs(tf, model, one.inputs)
+      const got = await session.runAll(await Promise.all(one.inputs.map(input => planesOf(tf, input)))).catch(refused)
+      tf.dispose(one.inputs)
+      for (const [i, want] of expected.entries()) {
+        maxDifference = Math.max(maxDifference, differenceOf(want, got[i]!, session.outputs[i]!, one, claims.scale))
+        largestValue = Math.max(largestValue, largest(want.data))
       }
-      const difference = largestDifference(expected.data, got.data)
-      // Not "> limit": a NaN must not pass.
-      if (!(difference <= PARITY_LIMIT)) throw failed(height, width, `a difference of at most ${PARITY_LIMIT}`, String(difference))
-      maxDifference = Math.max(maxDifference, difference)
     }
   } finally {
     await session.close()
   }
-  const against = `TensorFlow.js ${tf.version['tfjs-core']} (${tf.getBackend()}), ONNX Runtime ${onnxRuntimeVersion} (cpu)`
-  return { maxDifference, against, sizes }
+  return {
+    maxDifference,
+    largestValue,
+    against: `TensorFlow.js ${tf.version['tfjs-core']} (${tf.getBackend()}), ONNX Runtime ${onnxRuntimeVersion} (cpu)`,
+    sizes: sizes.map(([height, width]) => [height, width]),
+    batches: batchesFor(model),
+    inputs: takesPictures(model) ? ['noise', 'drawn pictures'] : ['noise'],
+  }
+}
+
+/** How far an answer may be from tfjs': `PARITY_LIMIT`, times the largest value where that is more than 1. float32 has seven digits. */
+export function allowed(expected: ArrayLike<number>): number {
+  return PARITY_LIMIT * Math.max(1, largest(expected))
 }
 
 /** NaN where either holds one. */
 export function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  let largest = 0
+  let most = 0
   for (let i = 0; i < a.length; i++) {
     const difference = Math.abs(a[i]! - b[i]!)
-    if (!(difference <= largest)) largest = difference
+    if (!(difference <= most)) most = difference
     if (Number.isNaN(difference)) return Number.NaN
   }
-  return largest
+  return most
 }
 
-async function runTfjs(tf: Tf, model: TF.LayersModel, height: number, width: number): Promise<{ noise: Planes; expected: Planes }> {
-  const [batch, , , channels] = model.inputs[0]!.shape as [number | null, unknown, unknown, number]
-  const image = tf.randomUniform([batch ?? 2, height, width, channels], 0, 1, 'float32', height * 1000 + width)
-  const answer = model.predict(image) as TF.Tensor4D
-  const planes = async (x: TF.Tensor): Promise<Planes> => {
-    const nchw = tf.transpose(x, [0, 3, 1, 2])
-    const data = (await nchw.data()) as Float32Array
-    nchw.dispose()
-    return { data, dims: nchw.shape }
+/** The network's answers as the graph has them. */
+export async function runTfjs(tf: Tf, model: TF.LayersModel, inputs: TF.Tensor[]): Promise<Planes[]> {
+  const answers = [model.predict(inputs, { batchSize: inputs[0]!.shape[0]! })].flat()
+  const planes = await Promise.all(answers.map(answer => planesOf(tf, answer)))
+  tf.dispose(answers)
+  return planes
+}
+
+/**
+ * Before anything else is done with a network: weights that are no numbers would make every answer NaN.
+ * @throws UprezError `invalid-weights` naming the layer and the weight
+ */
+export async function refuseBrokenWeights(model: TF.LayersModel): Promise<void> {
+  for (const layer of layersIn(model)) {
+    for (const weight of layer.weights) {
+      const values = await weight.read().data()
+      const place = values.findIndex(value => !Number.isFinite(value))
+      if (place < 0) continue
+      const [name, expected, got] = [weight.originalName, 'finite numbers', `${values[place]} at ${place} of ${values.length}`]
+      const message = `layer ${layer.name} (${layer.getClassName()}): weight ${name}: expected ${expected}, got ${got}`
+      throw new UprezError('invalid-weights', message, { param: name, expected, got })
+    }
   }
-  const both = { noise: await planes(image), expected: await planes(answer) }
-  tf.dispose([image, answer])
-  return both
 }
 
-function failed(height: number, width: number, expected: string, got: string): UprezError {
-  const message = `tfjs and ONNX Runtime disagree on an image of ${height}×${width} (height × width): expected ${expected}, got ${got}`
+/** Those of nested models in their place. */
+function layersIn(model: TF.LayersModel): TF.layers.Layer[] {
+  return model.layers.flatMap(layer => ('layers' in layer ? layersIn(layer as TF.LayersModel) : [layer]))
+}
+
+function differenceOf(want: Planes, got: Planes, output: string, { size, batch }: Case, scale: number | undefined): number {
+  const dims = scale && size ? [batch, want.dims[1]!, size[0] * scale, size[1] * scale] : want.dims
+  const where = `${output}, ${[size && `pictures of ${size.join('×')} (height × width)`, `${batch} at a time`].filter(Boolean).join(', ')}`
+  if (String(got.dims) !== String(dims) || String(want.dims) !== String(dims)) {
+    throw failed(where, `an answer of ${dims.join('×')}`, `tfjs ${want.dims.join('×')}, ONNX Runtime ${got.dims.join('×')}`)
+  }
+  const difference = largestDifference(want.data, got.data)
+  const limit = allowed(want.data)
+  // Not "> limit": a NaN must not pass, nor an infinite difference from what is infinite itself.
+  if (Number.isFinite(difference) && difference <= limit) return difference
+  throw failed(where, `a difference of at most ${limit}`, String(difference))
+}
+
+function refused(cause: Error): never {
+  const [expected, got] = ['a graph that ONNX Runtime takes', cause.message]
+  throw new UprezError('parity-failed', `ONNX Runtime refuses the exported file: ${got}; ${HINT}`, {
+    param: 'model.onnx',
+    expected,
+    got,
+    cause,
+  })
+}
+
+function failed(where: string, expected: string, got: string): UprezError {
+  const message = `tfjs and ONNX Runtime disagree on ${where}: expected ${expected}, got ${got}; ${HINT}`
   return new UprezError('parity-failed', message, { param: 'model.onnx', expected, got })
+}
+
+function largest(values: ArrayLike<number>): number {
+  let most = 0
+  for (let i = 0; i < values.length; i++) if (Math.abs(values[i]!) > most) most = Math.abs(values[i]!)
+  return most
 }

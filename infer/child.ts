@@ -1,5 +1,5 @@
 import { plainError, UprezError } from '../errors.js'
-import type { Job, JobResult } from './engine.js'
+import type { Job, JobResult, Measure } from './job.js'
 import type { ChildSettings, FromChild, ToChild } from './protocol.js'
 
 /**
@@ -10,6 +10,7 @@ import type { ChildSettings, FromChild, ToChild } from './protocol.js'
 const settings = JSON.parse(process.argv[2]!) as ChildSettings
 const running = new Map<number, AbortController>()
 let closing = false
+let stateTold = 0
 
 // Ctrl-C reaches the whole group; what is to be finished is the parent's decision.
 process.on('SIGINT', () => {})
@@ -20,9 +21,12 @@ const workshop = await import('./workshop.js').then(module => module.openWorksho
 
 process.on('message', (message: ToChild) => {
   if (message.kind === 'job') void run(message.id, message.job, message.mark)
+  else if (message.kind === 'measure') void measure(message.id, message.job, message.whole)
   else if (message.kind === 'cancel') running.get(message.id)?.abort()
+  else if (message.kind === 'forget') workshop.forget(message.folder, message.version)
   else close()
 })
+tellState()
 say({ kind: 'ready' })
 
 async function run(id: number, job: Job, mark: string): Promise<void> {
@@ -33,14 +37,36 @@ async function run(id: number, job: Job, mark: string): Promise<void> {
       id,
       mark,
       signal: abort.signal,
-      onProgress: progress => say({ kind: 'progress', id, progress }),
+      onProgress: progress => {
+        say({ kind: 'progress', id, progress })
+        if (performance.now() - stateTold > STATE_MS) tellState()
+      },
       onPatience: factor => say({ kind: 'patience', id, factor }),
     })
     .then((result: JobResult): FromChild => ({ kind: 'done', id, result }))
     .catch((error: unknown): FromChild => ({ kind: 'failed', id, error: told(error) }))
   running.delete(id)
+  tellState()
   say(answer)
   if (closing && running.size === 0) await leave()
+}
+
+async function measure(id: number, job: Job, whole: boolean): Promise<void> {
+  say(
+    await workshop
+      .measure(job, whole)
+      .then((result: Measure | undefined): FromChild => (result ? { kind: 'done', id, result } : { kind: 'more', id }))
+      .catch((error: unknown): FromChild => ({ kind: 'failed', id, error: told(error) })),
+  )
+}
+
+/** During a long job it is told so often. */
+const STATE_MS = 500
+
+function tellState(): void {
+  stateTold = performance.now()
+  const { tiles, provider, models } = workshop
+  say({ kind: 'state', state: { rss: process.memoryUsage.rss(), tiles, provider, models } })
 }
 
 /** Lets go of all jobs, waits for what cannot be interrupted, ends. Without a parent nobody would kill a hanging child. */

@@ -1,12 +1,17 @@
 import type { ChildProcess } from 'node:child_process'
-import { rm } from 'node:fs/promises'
-import { temporaryPath } from '../atomic.js'
 import { reviveError, UprezError } from '../errors.js'
-import type { Progress } from '../runtime/infer.js'
+import type { Precision } from '../models/precision.js'
+import { readSetting } from '../setting.js'
 import { cpusAllowed } from './cpus.js'
 import { forkChild, holdsProcess } from './fork.js'
-import { ENGINE_SETTINGS, readLimits, readSetting } from './limits.js'
-import type { ChildSettings, FromChild, ToChild } from './protocol.js'
+import type { Job, JobOptions, JobResult, Limits, LoadedModel, Measure } from './job.js'
+import { ENGINE_SETTINGS, readLimits, readPrecision } from './limits.js'
+import { memoryAllowed } from './memory.js'
+import type { AboutTask, ChildSettings, ChildState, FromChild, ToChild } from './protocol.js'
+import { type Execution, ON_CPU } from './providers.js'
+import { type Answer, answer, cancelled, finish, headOf, isSuspect, sweep, type Task } from './tasks.js'
+
+export type { Job, JobOptions, JobResult, Limits, LoadedModel, Measure, OutputFormat, Stages } from './job.js'
 
 /**
  * One forked child does all pixel work (see "Processes" in ARCHITECTURE.md); this file is its parent's side.
@@ -14,89 +19,58 @@ import type { ChildSettings, FromChild, ToChild } from './protocol.js'
  * those, this process lives on, starts another child and gives it the jobs once more.
  */
 
-export type OutputFormat = 'png' | 'jpg' | 'webp' | 'avif'
-
-/** One picture to upscale. */
-export interface Job {
-  input: { bytes: Uint8Array } | { path: string }
-  /** Folder of the model: holds `card.json` and the graph files. */
-  model: string
-  /** Where to write the result (temporary file, fsync, rename). Without it the bytes come back. */
-  output?: string
-  /** Requested enlargement; default the model's own. Exclusive with width/height. */
-  scale?: number
-  /** Requested output size in pixels; one of the two keeps the aspect ratio. */
-  width?: number
-  height?: number
-  /** `auto`: JPEG in → JPEG, WebP → WebP, otherwise PNG. */
-  format: OutputFormat | 'auto'
-  /** 1..100 for JPEG, WebP and AVIF. Default: JPEG 95, WebP 95, AVIF 80 (PNG has none). */
-  quality?: number
-  /** Side of a tile's window in input pixels; 0 = chosen by us. */
-  tile: number
-}
-
-export interface JobResult {
-  /** The encoded picture, unless the job named an output file. */
-  bytes?: Uint8Array
-  format: OutputFormat
-  width: number
-  height: number
-  input: { format: string; width: number; height: number }
-  model: string
-  /** The ONNX Runtime provider that really ran. */
-  provider: string
-  milliseconds: number
-}
-
-export interface JobOptions {
-  onProgress?: (progress: Progress) => void
-  signal?: AbortSignal
-}
-
 export interface EngineOptions {
   /** ORT worker threads in the child; default UPREZ_THREADS, else the CPUs this process may use. */
   threads?: number
   /**
    * A job of which nothing was heard for so long (no tile done, no step finished) is taken for hung: the child is
-   * killed and the job tried once more. Default UPREZ_DEADLINE_MS, else 120 000 ms; 0 = none.
+   * killed and the job tried once more. Long steps get more (patience.ts). Default UPREZ_DEADLINE_MS, else 120 000 ms; 0 = none.
    */
   deadlineMs?: number
+  /** Bytes that loaded models may take, by estimate. Default UPREZ_MODEL_MEMORY_BYTES, else half of the memory this process may use. */
+  modelMemory?: number
+  /** What models compute in; those without such a file are refused. Default UPREZ_PRECISION, else fp32. */
+  precision?: Precision
+  /** What computes: of `chooseProvider`, which has proven it. Default the CPU. */
+  execution?: Execution
   limits?: Partial<Limits>
-}
-
-/** Input and output limits; `limits.ts` names their environment variables (UPREZ_*) and defaults. */
-export interface Limits {
-  maxInputPixels: number
-  maxOutputPixels: number
 }
 
 export interface Engine {
   /** @throws UprezError: see errors.ts */
   upscale(job: Job, options?: JobOptions): Promise<JobResult>
+  /**
+   * What a job amounts to, by the header of its picture; the same errors as `upscale` for what can be known without decoding.
+   * It waits for no other job.
+   * @throws UprezError
+   */
+  measure(job: Job, options?: Pick<JobOptions, 'signal'>): Promise<Measure>
+  /** No job will ask for this model again: its memory is given back once the present ones are done. */
+  forget(folder: string, version: string): void
   /** Finishes nothing: running jobs reject with `aborted`, the child exits. */
   close(): Promise<void>
   /** Process id of the present child (for health pages and tests that kill it). */
   readonly pid: number | undefined
+  readonly state: EngineState
+  /** Called with the result of every job, before its caller hears of it. */
+  readonly listeners: Set<(result: JobResult) => void>
 }
 
-/** A job on its way, from the call to its answer. */
-interface Task {
-  id: number
-  job: Job
-  options: JobOptions
-  answer: (answer: JobResult | UprezError) => void
-  /** Answered already (cancelled), though the child may still be at it. */
-  answered: boolean
-  /** Children that died under it. A second one and the job is given up. */
-  deaths: number
-  /** Part of the temporary file's name in the present attempt. */
-  mark: string
-  deadline: NodeJS.Timeout | undefined
+/** For metrics. What the child knows is as of its last word. */
+export interface EngineState {
+  /** Jobs that the child has not got yet, and jobs that it has. */
+  waiting: number
+  running: number
+  /** Children that were replaced because they ended by themselves, hung, or ended while starting. */
+  restarts: { crash: number; hang: number; start: number }
+  /** Windows that models ran on. */
+  tiles: number
+  /** The ONNX Runtime provider that runs them; undefined where there is no child. */
+  provider: string | undefined
+  models: LoadedModel[]
+  /** The child's resident memory in bytes; undefined where there is no child. */
+  rss: number | undefined
 }
-
-/** A child died under it, and the next may as well: it runs alone, so that no other job is lost with it. */
-const isSuspect = (task: Task): boolean => task.deaths > 0
 
 /**
  * Starts the engine and waits until its child is ready. While no job runs, the child does not keep this process alive;
@@ -106,7 +80,14 @@ const isSuspect = (task: Task): boolean => task.deaths > 0
 export async function startEngine(options: EngineOptions = {}): Promise<Engine> {
   const threads = readSetting('threads', ENGINE_SETTINGS.threads, options.threads) ?? cpusAllowed()
   const deadlineMs = readSetting('deadlineMs', ENGINE_SETTINGS.deadlineMs, options.deadlineMs) ?? ENGINE_SETTINGS.deadlineMs.fallback
-  const settings: ChildSettings = { threads, limits: readLimits(options.limits) }
+  const modelMemory = readSetting('modelMemory', ENGINE_SETTINGS.modelMemory, options.modelMemory) ?? memoryAllowed() / 2
+  const settings: ChildSettings = {
+    threads,
+    limits: readLimits(options.limits),
+    modelMemory,
+    precision: readPrecision(options.precision),
+    execution: options.execution ?? ON_CPU,
+  }
   // While as many run as there are threads, one more decodes and one encodes. The rest wait here, where they cost nothing.
   const places = threads + 2
 
@@ -116,11 +97,18 @@ export async function startEngine(options: EngineOptions = {}): Promise<Engine> 
   let child: ChildProcess | undefined
   let ready = false
   let hung: Task | undefined
+  let told: ChildState | undefined
+  let earlierTiles = 0
+  const restarts = { crash: 0, hang: 0, start: 0 }
+  const listeners: Engine['listeners'] = new Set()
   let closing: Promise<void> | undefined
 
   await revive()
   return {
-    upscale,
+    upscale: (job, options = {}) => ask('job', job, options) as Promise<JobResult>,
+    measure: (job, options = {}) => ask('measure', job, options) as Promise<Measure>,
+    listeners,
+    forget: (folder, version) => send({ kind: 'forget', folder, version }),
     close: () => {
       closing ??= close()
       return closing
@@ -128,21 +116,37 @@ export async function startEngine(options: EngineOptions = {}): Promise<Engine> 
     get pid() {
       return child?.pid
     },
+    get state() {
+      const jobs = (tasks: Iterable<Task>) => [...tasks].filter(isJob).length
+      return {
+        waiting: jobs(waiting),
+        running: jobs(running.values()),
+        restarts: { ...restarts },
+        tiles: earlierTiles + (told?.tiles ?? 0),
+        provider: told?.provider,
+        models: told?.models ?? [],
+        rss: told?.rss,
+      }
+    },
   }
 
-  function upscale(job: Job, options: JobOptions = {}): Promise<JobResult> {
+  function ask(kind: Task['kind'], job: Job, options: JobOptions): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const { signal } = options
-      if (closing || signal?.aborted) return reject(new UprezError('aborted', closing ? 'The engine was closed' : 'The work was cancelled'))
+      if (closing || signal?.aborted) return reject(closing ? closed() : cancelled())
       const stop = () => cancel(task)
-      const answer = (answer: JobResult | UprezError) => {
+      const answer = (answer: Answer | UprezError) => {
         signal?.removeEventListener('abort', stop)
         if (answer instanceof UprezError) reject(answer)
         else resolve(answer)
       }
-      const task: Task = { id: ++lastId, job, options, answer, answered: false, deaths: 0, mark: '', deadline: undefined }
+      const fresh = { answered: false, deaths: 0, mark: '', patience: 1, deadline: undefined }
+      const task: Task = { id: ++lastId, kind, job, options, answer, asked: performance.now(), waited: 0, ...fresh }
       signal?.addEventListener('abort', stop)
-      waiting.push(task)
+      const first = waiting.findIndex(other => isJob(other) && !isSuspect(other))
+      // Measuring is quick, and who measures wants to know before he waits.
+      if (kind === 'measure' && first >= 0) waiting.splice(first, 0, task)
+      else waiting.push(task)
       if (child) dispatch()
       else revive().catch(failAll)
     })
@@ -158,6 +162,7 @@ export async function startEngine(options: EngineOptions = {}): Promise<Engine> 
         // A dead child's last words must not count for the job's second attempt.
         if (started !== child) return
         if (message.kind === 'unable') reason = reviveError(message.error)
+        else if (message.kind === 'state') told = message.state
         else if (message.kind !== 'ready') heard(message)
         else {
           ready = true
@@ -174,6 +179,8 @@ export async function startEngine(options: EngineOptions = {}): Promise<Engine> 
       })
       started.on('exit', (code, signal) => {
         child = undefined
+        earlierTiles += told?.tiles ?? 0
+        told = undefined
         if (ready) died()
         else
           reject(
@@ -192,37 +199,47 @@ export async function startEngine(options: EngineOptions = {}): Promise<Engine> 
   function revive(): Promise<void> {
     return start().catch((reason: UprezError) => {
       if (closing || reason.got === undefined) throw reason
+      restarts.start++
       return start()
     })
   }
 
   function dispatch(): void {
-    while (child && ready && waiting.length > 0 && running.size < places) {
-      const alone = [waiting[0]!, ...running.values()].some(isSuspect)
+    while (child && ready && waiting.length > 0) {
+      const next = waiting[0]!
+      if (isJob(next) && [...running.values()].filter(isJob).length >= places) break
+      const alone = [next, ...running.values()].some(isSuspect)
       if (alone && running.size > 0) break
-      const task = waiting.shift()!
-      running.set(task.id, task)
-      task.mark = `${child.pid}-${task.id}`
-      send({ kind: 'job', id: task.id, job: task.job, mark: task.mark })
-      watch(task)
+      waiting.shift()
+      running.set(next.id, next)
+      begin(next, child)
     }
     if (child && ready) holdsProcess(child, running.size > 0)
   }
 
-  function heard(message: Exclude<FromChild, { kind: 'ready' | 'unable' }>): void {
+  function begin(task: Task, { pid }: ChildProcess): void {
+    const { id, job } = task
+    task.mark = `${pid}-${id}`
+    task.patience = 1
+    task.waited = performance.now() - task.asked
+    send(isJob(task) ? { kind: 'job', id, job, mark: task.mark } : { kind: 'measure', id, ...headOf(job) })
+    watch(task)
+  }
+
+  function heard(message: AboutTask): void {
     const task = running.get(message.id)
     if (!task) return
-    if (message.kind === 'patience') {
-      watch(task, message.factor)
-      return
-    }
-    if (message.kind === 'progress') {
+    if (message.kind === 'patience') task.patience = message.factor
+    if (message.kind === 'progress' && !task.answered) task.options.onProgress?.(message.progress)
+    if (message.kind === 'more') send({ kind: 'measure', id: task.id, job: task.job, whole: true })
+    if (message.kind !== 'done' && message.kind !== 'failed') {
       watch(task)
-      if (!task.answered) task.options.onProgress?.(message.progress)
       return
     }
     running.delete(task.id)
-    finish(task, message.kind === 'done' ? message.result : reviveError(message.error))
+    const answer = message.kind === 'done' ? withWait(message.result, task) : reviveError(message.error)
+    if ('stages' in answer) for (const listener of listeners) listener(answer)
+    finish(task, answer)
     dispatch()
   }
 
@@ -231,32 +248,30 @@ export async function startEngine(options: EngineOptions = {}): Promise<Engine> 
     if (index >= 0) waiting.splice(index, 1)
     // A running one keeps its place and its deadline until the child has let go of it.
     else send({ kind: 'cancel', id: task.id })
-    answer(task, new UprezError('aborted', 'The work was cancelled'))
+    answer(task, cancelled())
   }
 
-  function watch(task: Task, patience = 1): void {
+  function watch(task: Task): void {
     clearTimeout(task.deadline)
-    if (deadlineMs === 0 || patience === 0) return
-    task.deadline = setTimeout(
-      () => {
-        hung ??= task
-        child?.kill('SIGKILL')
-      },
-      Math.min(deadlineMs * patience, 2 ** 31 - 1),
-    )
+    if (deadlineMs === 0 || task.patience === 0) return
+    const hangs = () => {
+      hung ??= task
+      child?.kill('SIGKILL')
+    }
+    task.deadline = setTimeout(hangs, Math.min(deadlineMs * task.patience, 2 ** 31 - 1))
   }
 
   /** The child is gone without having been asked to. Its jobs are begun anew in the next one, once. */
   function died(): void {
     const lost = [...running.values()]
     running.clear()
+    if (!closing) restarts[hung ? 'hang' : 'crash']++
     // Who hung is known, who crashed is not.
     const guilty = hung ? [hung] : lost
     for (const task of guilty) {
       if (++task.deaths < 2) continue
-      const timeout = new UprezError('timeout', `The job gave no sign of life for ${deadlineMs} ms, twice`, {
-        expected: `${deadlineMs} ms`,
-      })
+      const limit = `${deadlineMs * task.patience} ms`
+      const timeout = new UprezError('timeout', `The job gave no sign of life for ${limit}, twice`, { expected: limit })
       const crash = new UprezError('engine-crashed', 'The engine stopped at this picture, twice')
       finish(task, hung ? timeout : crash)
     }
@@ -267,7 +282,7 @@ export async function startEngine(options: EngineOptions = {}): Promise<Engine> 
   }
 
   async function close(): Promise<void> {
-    failAll(new UprezError('aborted', 'The engine was closed'))
+    failAll(closed())
     if (!child) return
     const leaving = child
     holdsProcess(leaving, true)
@@ -289,19 +304,11 @@ export async function startEngine(options: EngineOptions = {}): Promise<Engine> 
   }
 }
 
-function finish(task: Task, with_: JobResult | UprezError): void {
-  clearTimeout(task.deadline)
-  answer(task, with_)
+const isJob = ({ kind }: Task): boolean => kind === 'job'
+
+/** The child does not know how long the job was here. */
+function withWait(result: Answer, { waited }: Task): Answer {
+  return 'stages' in result ? { ...result, stages: { ...result.stages, queue: result.stages.queue + waited } } : result
 }
 
-/** Answers the caller, once. */
-function answer(task: Task, with_: JobResult | UprezError): void {
-  if (task.answered) return
-  task.answered = true
-  task.answer(with_)
-}
-
-/** Removes what a killed child left half-written. */
-function sweep({ job, mark }: Task): void {
-  if (job.output !== undefined) rm(temporaryPath(job.output, mark), { force: true }).catch(() => {})
-}
+const closed = (): UprezError => new UprezError('aborted', 'The engine was closed')

@@ -5,7 +5,7 @@ import type { Image } from '../image/image.js'
 import type { Limits } from './engine.js'
 import { sharp } from './sharp.js'
 import type { InputFormat } from './sniff.js'
-import { refuseAnimation, sniff } from './sniff.js'
+import { HEAD_BYTES, refuseAnimation, sniff } from './sniff.js'
 
 export type Source = { bytes: Uint8Array } | { path: string }
 
@@ -108,8 +108,6 @@ async function inspect(
   }
   return { header: { format, width, height, alpha: meta.hasAlpha }, meta }
 }
-
-const HEAD_BYTES = 65536
 
 async function readHead(path: string): Promise<Uint8Array> {
   const file = await open(path).catch(cause => noInput(path, cause))

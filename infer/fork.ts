@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { libraryPath } from '../wheels.js'
 import type { ChildSettings } from './protocol.js'
 
 /** Starts the engine's child; it says `ready`, or `unable` and why, before anything else. */
@@ -12,9 +13,10 @@ export function forkChild(settings: ChildSettings): ChildProcess {
     env: {
       // glibc gives every thread its own heap, and sharp's big buffers would stay in each of them.
       MALLOC_ARENA_MAX: '2',
-      // sharp decodes and encodes in libuv's threads, one picture each; files need one as well.
-      UV_THREADPOOL_SIZE: String(Math.max(4, settings.threads + 3)),
+      // sharp decodes and encodes in libuv's threads, one picture each; headers and files need one each as well.
+      UV_THREADPOOL_SIZE: String(settings.threads + 4),
       ...process.env,
+      ...libraryPath(settings.execution.runtime?.libraries ?? []),
     },
     // Standard output belongs to the command (`--json`).
     stdio: ['ignore', 2, 2, 'ipc'],

@@ -1,12 +1,16 @@
 import { z } from 'zod'
 import { UprezError } from '../errors.js'
-import type { Limits } from './engine.js'
+import { PRECISIONS, type Precision } from '../models/precision.js'
+import { readSetting } from '../setting.js'
+import type { Limits } from './job.js'
+import { memoryShare } from './memory.js'
 
 interface Limit {
   /** Environment variable. */
   variable: string
   /** What it bounds, for `--help` and the documents. */
   about: string
+  /** Where memory is short, the default is smaller: see memory.ts. */
   fallback: number
   check: z.ZodNumber
 }
@@ -45,6 +49,11 @@ export const ENGINE_SETTINGS = {
       .min(0)
       .max(2 ** 31 - 1),
   },
+  modelMemory: {
+    variable: 'UPREZ_MODEL_MEMORY_BYTES',
+    about: 'Bytes that loaded models may take, by estimate; default: half of the memory this process may use',
+    check: wholeFromOne,
+  },
 } as const
 
 /**
@@ -52,35 +61,19 @@ export const ENGINE_SETTINGS = {
  * @throws UprezError `invalid-option` naming the option or the variable
  */
 export function readLimits(asked: Partial<Limits> = {}, environment: NodeJS.ProcessEnv = process.env): Limits {
-  const read = (name: keyof Limits) => readSetting(name, LIMITS[name], asked[name], environment) ?? LIMITS[name].fallback
+  const read = (name: keyof Limits) =>
+    readSetting(name, LIMITS[name], asked[name], environment) ?? Math.ceil(LIMITS[name].fallback * memoryShare())
   return { maxInputPixels: read('maxInputPixels'), maxOutputPixels: read('maxOutputPixels') }
 }
 
 /**
- * One number: what the caller asks for, else what its environment variable says, else undefined.
+ * What models compute in: what the caller asks for, else what UPREZ_PRECISION says, else fp32.
  * @throws UprezError `invalid-option` naming the option or the variable
  */
-export function readSetting(
-  name: string,
-  setting: { variable: string; check: z.ZodNumber },
-  asked: number | undefined,
-  environment: NodeJS.ProcessEnv = process.env,
-): number | undefined {
-  const text = environment[setting.variable]
-  if (asked !== undefined) return checked(name, setting.check, asked, asked)
-  if (text === undefined || text.trim() === '') return undefined
-  return checked(setting.variable, setting.check, Number(text), text)
-}
-
-function checked(param: string, check: z.ZodNumber, value: number, got: unknown): number {
-  const result = check.safeParse(value)
-  if (result.success) return result.data
-  const { minValue, maxValue } = check
-  const end = maxValue !== null && maxValue < Number.MAX_SAFE_INTEGER ? ` to ${maxValue}` : ' or more'
-  const expected = `a whole number, ${minValue}${end}`
-  throw new UprezError('invalid-option', `Expected ${expected} for ${param} but received ${String(got)}`, {
-    param,
-    expected,
-    got: String(got),
-  })
+export function readPrecision(asked: string | undefined, environment: NodeJS.ProcessEnv = process.env): Precision {
+  const [param, value] = asked === undefined ? ['UPREZ_PRECISION', environment.UPREZ_PRECISION || 'fp32'] : ['precision', asked]
+  const known = PRECISIONS.find(precision => precision === value)
+  if (known !== undefined) return known
+  const expected = `one of ${PRECISIONS.join(', ')}`
+  throw new UprezError('invalid-option', `Expected ${expected} for ${param} but received ${value}`, { param, expected, got: value })
 }

@@ -1,6 +1,7 @@
 import { closest } from 'fastest-levenshtein'
 import { z } from 'zod'
 import { UprezError } from '../errors.js'
+import { PRECISIONS } from '../models/precision.js'
 
 /** What one call may ask for. Fields that are not here are refused. */
 const upscaleOptions = z
@@ -8,9 +9,11 @@ const upscaleOptions = z
     scale: z.number().positive().max(64),
     width: z.int().positive(),
     height: z.int().positive(),
+    longest: z.int().positive(),
     format: z.enum(['auto', 'png', 'jpg', 'webp', 'avif']),
     quality: z.int().min(1).max(100),
     tile: z.int().min(0),
+    tta: z.boolean(),
     output: z.string().min(1),
     onProgress: z.custom<(progress: { done: number; total: number }) => void>(isFunction, 'expected a function'),
     signal: z.custom<AbortSignal>(value => value instanceof AbortSignal, 'expected an AbortSignal'),
@@ -23,7 +26,8 @@ const upscalerOptions = z
     modelPath: z.string().min(1),
     threads: z.int().min(1).max(256),
     deadlineMs: z.int().min(0),
-    provider: z.literal('cpu', 'expected "cpu"; no other provider is there yet'),
+    precision: z.enum(PRECISIONS),
+    provider: z.string(),
     maxInputPixels: z.int().min(1),
     maxOutputPixels: z.int().min(1),
   })
@@ -45,7 +49,7 @@ function check<S extends z.ZodObject>(schema: S, options: unknown): Checked<S> {
   const param = issue.path.join('.') || 'options'
   const value = issue.path.length === 0 ? options : (options as Record<string, unknown>)[param]
   const got = typeof value === 'string' ? JSON.stringify(value) : String(value)
-  const expected = issue.message.replace(/^Invalid input: expected /, '').replace(/^expected /, '')
+  const expected = issue.message.replace(/^Invalid (input|option): expected /, '').replace(/^expected /, '')
   throw new UprezError('invalid-option', `Expected ${expected} for ${param} but received ${got}`, { param, expected, got })
 }
 

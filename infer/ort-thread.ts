@@ -1,31 +1,35 @@
-import { parentPort } from 'node:worker_threads'
-import * as ort from 'onnxruntime-node'
+import { parentPort, workerData } from 'node:worker_threads'
 import type { PlainError } from '../errors.js'
-import { plainError, UprezError } from '../errors.js'
+import { plainError } from '../errors.js'
 import type { Image } from '../image/image.js'
 import type { GraphFile } from '../models/card.js'
-import { packWindow, unpackWindow } from '../runtime/ports.js'
+import { type Executor, openRuntime, openSession, type Session } from './session.js'
 
 /** One ONNX Runtime thread: answers windows one after the other. See ort-threads.ts for the other side. */
 
 export type ToThread =
   | { kind: 'load'; id: number; model: string; graph: GraphFile; file: Uint8Array }
-  | { kind: 'run'; id: number; model: string; window: Image }
+  | { kind: 'run'; id: number; model: string; windows: Image[] }
+  | { kind: 'release'; id: number; model: string }
   | { kind: 'close' }
 
 export interface FromThread {
   id: number
-  image?: Image
+  images?: Image[]
   error?: PlainError
 }
 
-interface Loaded {
-  session: ort.InferenceSession
-  graph: GraphFile
+/** What a thread is started with. */
+export interface ThreadData {
+  executor: Executor
+  /** Folder of another copy of ONNX Runtime. */
+  runtime: string | undefined
 }
 
+const { executor, runtime } = workerData as ThreadData
+const ort = await openRuntime(runtime)
 const port = parentPort!
-const models = new Map<string, Loaded>()
+const models = new Map<string, Session>()
 
 port.on('message', async (message: ToThread) => {
   if (message.kind === 'close') {
@@ -35,10 +39,14 @@ port.on('message', async (message: ToThread) => {
   const { id } = message
   try {
     if (message.kind === 'load') {
-      models.set(message.model, await load(message.graph, message.file))
+      models.set(message.model, await openSession(ort, message.graph, message.file, executor))
+      reply({ id })
+    } else if (message.kind === 'release') {
+      await models.get(message.model)?.release()
+      models.delete(message.model)
       reply({ id })
     } else {
-      reply({ id, image: await run(models.get(message.model)!, message.window) })
+      reply({ id, images: await models.get(message.model)!.run(message.windows) })
     }
   } catch (error) {
     reply({ id, error: plainError(error) })
@@ -46,36 +54,6 @@ port.on('message', async (message: ToThread) => {
 })
 
 function reply(answer: FromThread): void {
-  port.postMessage(answer, answer.image ? [answer.image.data.buffer as ArrayBuffer] : [])
-}
-
-async function load(graph: GraphFile, file: Uint8Array): Promise<Loaded> {
-  const session = await ort.InferenceSession.create(file, {
-    executionProviders: ['cpu'],
-    intraOpNumThreads: 1,
-    interOpNumThreads: 1,
-    executionMode: 'sequential',
-    graphOptimizationLevel: 'all',
-    // A waiting thread would burn the core that another one needs.
-    extra: { session: { intra_op: { allow_spinning: '0' } } },
-    logSeverityLevel: 3,
-  }).catch(cause => {
-    throw mismatch(graph, 'a graph that ONNX Runtime can load', (cause as Error).message)
-  })
-  if (!session.inputNames.includes(graph.input.name)) throw mismatch(graph, `an input ${graph.input.name}`, session.inputNames.join(', '))
-  if (!session.outputNames.includes(graph.output.name))
-    throw mismatch(graph, `an output ${graph.output.name}`, session.outputNames.join(', '))
-  return { session, graph }
-}
-
-async function run({ session, graph }: Loaded, window: Image): Promise<Image> {
-  const { data, dims } = packWindow(window, graph.input)
-  const input = new ort.Tensor(graph.input.type, data, dims)
-  const output = (await session.run({ [graph.input.name]: input }, [graph.output.name]))[graph.output.name]!
-  const [height, width] = graph.output.layout === 'NHWC' ? output.dims.slice(1, 3) : output.dims.slice(2, 4)
-  return unpackWindow(output.data as Float32Array | Uint8Array, width!, height!, graph.output)
-}
-
-function mismatch(graph: GraphFile, expected: string, got: string): UprezError {
-  return new UprezError('model-mismatch', `${graph.file}: expected ${expected} but found ${got}`, { param: graph.file, expected, got })
+  // Those of one run may lie in one buffer.
+  port.postMessage(answer, [...new Set(answer.images?.map(({ data }) => data.buffer as ArrayBuffer))])
 }

@@ -3,79 +3,109 @@ import { Worker } from 'node:worker_threads'
 import { reviveError } from '../errors.js'
 import type { Image } from '../image/image.js'
 import type { GraphFile } from '../models/card.js'
-import type { FromThread, ToThread } from './ort-thread.js'
+import type { FromThread, ThreadData, ToThread } from './ort-thread.js'
+import { type Execution, ON_CPU } from './providers.js'
 
 /**
  * ONNX Runtime in worker threads, each with one session per model and one core: as fast as processes, and the thread that
  * decodes and encodes stays free. A thread is never terminated, which would abort the process during a run.
  */
 export interface OrtThreads {
+  /** How many there are. */
+  count: number
   /** Windows that may be under way: one computes in each thread, one lies ready so that no thread waits for this one. */
   places: number
   /** Creates the model's session in every thread. Rejects where ONNX Runtime refuses the file. */
-  load(model: string, graph: GraphFile, file: Uint8Array): Promise<void>
-  /** Runs one window; its buffer is moved away. */
-  run(model: string, window: Image): Promise<Image>
+  load(model: string, graph: GraphFile, file: Uint8Array, begun: Begun): Promise<void>
+  /** Runs windows of one size at once; their buffers are moved away. */
+  run(model: string, windows: Image[], begun: Begun): Promise<Image[]>
+  /** Gives the model's memory back, in every thread, after the windows under way. */
+  release(model: string): Promise<void>
   /** Resolves when every thread has ended, after the windows under way. */
   close(): Promise<void>
 }
 
+/** Called when a thread begins with it; what comes back, when the thread has ended it. */
+export type Begun = () => () => void
+
 interface Thread {
   worker: Worker
-  load: number
+  /** What it was given and has not answered, the one under way first. */
+  line: Question[]
 }
 
 interface Question {
-  resolve: (answer: Image | undefined) => void
+  id: number
+  begun: Begun
+  /** Undefined until it has begun. */
+  ended: (() => void) | undefined
+  resolve: (answer: Image[] | undefined) => void
   reject: (reason: Error) => void
 }
 
-export function startThreads(count: number): OrtThreads {
-  const questions = new Map<number, Question>()
-  const threads: Thread[] = Array.from({ length: count }, () => ({
-    worker: new Worker(new URL('./ort-thread.js', import.meta.url)),
-    load: 0,
-  }))
+/** @param count on the CPU; elsewhere there is one for each device */
+export function startThreads(count: number, { provider, devices, runtime }: Execution = ON_CPU): OrtThreads {
+  const numbers = provider === 'cpu' ? Array<number>(count).fill(0) : devices
+  const threads: Thread[] = numbers.map(device => {
+    const workerData: ThreadData = { executor: { provider, device }, runtime: runtime?.folder }
+    return { worker: new Worker(new URL('./ort-thread.js', import.meta.url), { workerData }), line: [] }
+  })
   let lastId = 0
 
-  for (const { worker } of threads) {
-    worker.on('message', ({ id, image, error }: FromThread) => {
-      const question = questions.get(id)!
-      questions.delete(id)
-      if (error) question.reject(reviveError(error))
-      else question.resolve(image)
-    })
+  for (const thread of threads) {
+    thread.worker.on('message', (answer: FromThread) => answered(thread, answer))
     // What a thread throws by itself is a bug or a lack of memory: the process ends, its parent starts another.
-    worker.on('error', error => {
+    thread.worker.on('error', error => {
       throw error
     })
   }
 
   return {
-    places: count * 2,
-    load: async (model, graph, file) => {
-      await Promise.all(threads.map(thread => ask(thread, id => ({ kind: 'load', id, model, graph, file }))))
+    count: threads.length,
+    places: threads.length * 2,
+    load: async (model, graph, file, begun) => {
+      await Promise.all(threads.map(thread => ask(thread, id => ({ kind: 'load', id, model, graph, file }), begun)))
     },
-    run: async (model, window) => {
-      const thread = threads.reduce((least, other) => (other.load < least.load ? other : least))
-      return (await ask(thread, id => ({ kind: 'run', id, model, window }), [window.data.buffer as ArrayBuffer]))!
+    run: async (model, windows, begun) => {
+      const thread = threads.reduce((least, other) => (other.line.length < least.line.length ? other : least))
+      const moved = windows.map(({ data }) => data.buffer as ArrayBuffer)
+      return (await ask(thread, id => ({ kind: 'run', id, model, windows }), begun, moved))!
+    },
+    release: async model => {
+      await Promise.all(threads.map(thread => ask(thread, id => ({ kind: 'release', id, model }), unnoticed)))
     },
     close: async () => {
       await Promise.all(threads.map(({ worker }) => ended(worker)))
     },
   }
 
-  function ask(thread: Thread, question: (id: number) => ToThread, moved: ArrayBuffer[] = []): Promise<Image | undefined> {
-    return new Promise<Image | undefined>((resolve, reject) => {
+  function ask(thread: Thread, question: (id: number) => ToThread, begun: Begun, moved: ArrayBuffer[] = []): Promise<Image[] | undefined> {
+    return new Promise((resolve, reject) => {
       const id = ++lastId
-      questions.set(id, { resolve, reject })
-      thread.load++
+      thread.line.push({ id, begun, ended: undefined, resolve, reject })
       thread.worker.postMessage(question(id), moved)
-    }).finally(() => {
-      thread.load--
+      begin(thread)
     })
   }
 }
+
+function answered(thread: Thread, { id, images, error }: FromThread): void {
+  const [question] = thread.line.splice(
+    thread.line.findIndex(question => question.id === id),
+    1,
+  )
+  // The next has begun by now, so that a job with both is never seen without either.
+  begin(thread)
+  question!.ended?.()
+  if (error) question!.reject(reviveError(error))
+  else question!.resolve(images)
+}
+
+function begin({ line: [first] }: Thread): void {
+  if (first) first.ended ??= first.begun()
+}
+
+const unnoticed: Begun = () => () => {}
 
 function ended(worker: Worker): Promise<void> {
   return new Promise(resolve => {

@@ -3,10 +3,13 @@ import { UprezError } from '../errors.js'
 /** The formats that are read. */
 export type InputFormat = 'png' | 'jpg' | 'webp' | 'avif' | 'tiff'
 
+/** As many bytes as the headers of nearly all pictures lie in. */
+export const HEAD_BYTES = 65_536
+
 const EXPECTED = 'a PNG, JPEG, WebP, AVIF or TIFF picture'
 
 /**
- * The format of a picture by its first bytes (64 KiB are plenty); names and declared types prove nothing.
+ * The format of a picture by its first bytes (`HEAD_BYTES` are plenty); names and declared types prove nothing.
  * @throws UprezError `empty-image`, `not-an-image`, `unsupported-format` naming what it is, `animated-image` for APNG and AVIF
  * sequences (the other formats' pages are counted by their decoder)
  */

@@ -1,12 +1,15 @@
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { UprezError } from '../errors.js'
-import type { UpscaleCard } from '../models/card.js'
-import { DEFAULT_MODEL, findModel } from '../models/catalog.js'
+import { servingFile, type UpscaleCard } from '../models/card.js'
+import { chooseModel } from '../models/catalog.js'
+import type { Precision } from '../models/precision.js'
+import { modelFolder } from '../probe/model-folder.js'
 import type { Progress } from '../runtime/infer.js'
 import { defined } from './defined.js'
 import type { Job, JobResult, OutputFormat } from './engine.js'
 import { startEngine } from './engine.js'
+import { readPrecision } from './limits.js'
 import { checkUpscaleOptions, checkUpscalerOptions } from './options.js'
 
 /** The package's main export: super-resolution from a Node program. */
@@ -14,18 +17,24 @@ import { checkUpscaleOptions, checkUpscalerOptions } from './options.js'
 export type { ErrorCode } from '../errors.js'
 export { UprezError } from '../errors.js'
 export type { UpscaleCard } from '../models/card.js'
+export type { Precision } from '../models/precision.js'
 export type { Progress } from '../runtime/infer.js'
 export type { OutputFormat } from './engine.js'
 
 export interface UpscalerOptions {
-  /** Name of a model, or the path of its folder. Default `fast-x4`. */
+  /**
+   * Name of a model, the path of its folder, or an `.onnx` file: what no card says of that is found out by running it, once. Default: the
+   * model that `modelPath` is, else `fast-x4`.
+   */
   model?: string | undefined
-  /** A folder of models to look in first; then UPREZ_MODELS, ./models and the package's own. */
+  /** A folder of models to look in first, or one model's folder or file; then UPREZ_MODELS, ./models and the package's own. */
   modelPath?: string | undefined
   /** Compute threads; default UPREZ_THREADS, else the CPUs this process may use. */
   threads?: number | undefined
   /** A picture of which nothing is heard for so long is begun anew, once. Default UPREZ_DEADLINE_MS, else 120 000; 0 = never. */
   deadlineMs?: number | undefined
+  /** fp16 (half the file) or int8 (faster), where the model has such a file: see its card. Default UPREZ_PRECISION, else fp32. */
+  precision?: Precision | undefined
   /** The only one there is yet. */
   provider?: 'cpu' | undefined
   /** Default UPREZ_MAX_INPUT_PIXELS, else 100 million. */
@@ -35,17 +44,21 @@ export interface UpscalerOptions {
 }
 
 export interface UpscaleOptions {
-  /** Enlargement along a side, any number above 0; default the model's own. Excludes width and height. */
+  /** Enlargement along a side, any number above 0; default the model's own. Excludes width, height and longest. */
   scale?: number | undefined
   /** Size of the result in pixels; one of the two keeps the proportions. */
   width?: number | undefined
   height?: number | undefined
+  /** Longer side of the result in pixels; the other keeps the proportions. Excludes the three above. */
+  longest?: number | undefined
   /** Default `auto`: JPEG for JPEG, WebP for WebP, PNG for all others. */
   format?: OutputFormat | 'auto' | undefined
   /** 1..100 for JPEG, WebP (both 95) and AVIF (80). */
   quality?: number | undefined
   /** Side of a tile in input pixels; default 0: chosen by us. */
   tile?: number | undefined
+  /** Test-time augmentation: the mean over eight turned and mirrored runs, at eight times the cost. Default false. */
+  tta?: boolean | undefined
   /** A file to write the result to (at once whole, or not at all) instead of returning its bytes. */
   output?: string | undefined
   onProgress?: ((progress: Progress) => void) | undefined
@@ -70,13 +83,15 @@ export interface Upscaler {
 
 /**
  * Starts an upscaler: one engine process, kept until `close`. It does not keep the program alive while nothing runs.
- * @throws UprezError `unknown-model`, `invalid-card`, `unknown-option`, `invalid-option`, `engine-crashed`
+ * @throws UprezError `unknown-model`, `invalid-card`, `invalid-onnx`, `not-an-upscaler`, `unknown-option`, `invalid-option`, `engine-crashed`
  */
 export async function createUpscaler(options: UpscalerOptions = {}): Promise<Upscaler> {
-  const { model: name = DEFAULT_MODEL, modelPath, threads, deadlineMs, maxInputPixels, maxOutputPixels } = checkUpscalerOptions(options)
-  const { card, folder } = await findModel(name, { modelPath })
+  const { model, modelPath, threads, deadlineMs, maxInputPixels, maxOutputPixels, ...asked } = checkUpscalerOptions(options)
+  const { card, folder } = await chooseModel(await modelFolder(model), await modelFolder(modelPath))
+  const precision = readPrecision(asked.precision)
+  servingFile(card, precision)
   const limits = defined({ maxInputPixels, maxOutputPixels })
-  const engine = await startEngine(defined({ threads, deadlineMs, limits }))
+  const engine = await startEngine(defined({ threads, deadlineMs, precision, limits }))
 
   return {
     card,

@@ -1,18 +1,20 @@
 import { checkWritable, writeAtomic } from '../atomic.js'
 import { UprezError } from '../errors.js'
 import type { Image } from '../image/image.js'
-import type { GraphFile, UpscaleCard } from '../models/card.js'
-import { servingFile } from '../models/card.js'
-import { findModel, readGraph } from '../models/catalog.js'
+import type { UpscaleCard } from '../models/card.js'
 import type { Progress } from '../runtime/infer.js'
-import { targetSize } from '../runtime/size.js'
+import { symmetriesFor } from '../runtime/tta.js'
 import { upscale } from '../runtime/upscale.js'
 import { createBudget } from './budget.js'
-import { checkOutputSize, encode, outputFormat } from './encode.js'
-import type { Job, JobResult, Limits } from './engine.js'
+import { encode } from './encode.js'
 import { decode, readHeader, readSource } from './files.js'
-import { startThreads } from './ort-threads.js'
+import type { Job, JobResult, LoadedModel, Measure, Stages } from './job.js'
+import { createModelStore, type ModelInUse } from './model-store.js'
+import { type Begun, startThreads } from './ort-threads.js'
+import { createPatience, type Patience, pixelPatience, runPatience, WAITING } from './patience.js'
+import { type Plan, planJob } from './plan.js'
 import type { ChildSettings } from './protocol.js'
+import { createStopwatch } from './stages.js'
 import { createTileQueue } from './tile-queue.js'
 import { windowSide } from './window-side.js'
 
@@ -31,110 +33,142 @@ export interface Around {
 export interface Workshop {
   /** @throws UprezError: see errors.ts */
   work(job: Job, around: Around): Promise<JobResult>
+  /**
+   * What `work` would do and what it would refuse before it decodes.
+   * @param whole whether the job's bytes are all there are; @returns undefined where the header is not in the first ones
+   */
+  measure(job: Job, whole: boolean): Promise<Measure | undefined>
+  /** No job will ask for this model again. */
+  forget(folder: string, version: string): void
+  /** Windows that models ran on so far. */
+  readonly tiles: number
+  /** The ONNX Runtime provider that runs them. */
+  readonly provider: string
+  readonly models: LoadedModel[]
   /** Once no job runs. */
   close(): Promise<void>
 }
 
 /** Where pictures are decoded, upscaled and encoded, several beside each other: one's tiles are computed while another is encoded. */
-export function openWorkshop({ threads, limits }: ChildSettings): Workshop {
-  const ort = startThreads(threads)
-  const tiles = createTileQueue<Tile, Image>(({ model, window }) => ort.run(model, window), ort.places)
+export function openWorkshop({ threads, limits, modelMemory, precision, execution }: ChildSettings): Workshop {
+  const { provider } = execution
+  const ort = startThreads(threads, execution)
+  const tiles = createTileQueue<Tile, Image>(async ({ model, window, begun }) => (await ort.run(model, [window], begun))[0]!, ort.places)
   const memory = createBudget(limits.maxOutputPixels)
-  const models = new Map<string, Promise<UpscaleCard>>()
+  const models = createModelStore(ort, modelMemory, precision)
   let jobs = 0
+  let tilesDone = 0
 
-  return { work, close: () => ort.close() }
+  return {
+    work,
+    measure,
+    forget: models.forget,
+    get tiles() {
+      return tilesDone
+    },
+    provider,
+    get models() {
+      return models.list()
+    },
+    close: () => ort.close(),
+  }
 
   async function work(job: Job, around: Around): Promise<JobResult> {
     const start = performance.now()
-    const card = await loadOnce(job.model)
-    const bytes = await readSource(job.input)
-    const plan = await checkJob(job, bytes, card, limits)
-    around.onPatience(0)
-    const release = await memory.take(plan.pixels * (plan.format === 'avif' ? AVIF_WEIGHT : 1), around.signal)
-    jobs++
+    const patience = createPatience(around.onPatience)
+    const { stages, during } = createStopwatch()
+    const model = await during('queue', () => models.use(job.model, job.version, patience))
     try {
-      around.onPatience(1)
-      const answer = await make(job, bytes, card, plan, around)
-      const { format, target, input } = plan
-      return { ...answer, format, ...target, input, model: card.id, provider: 'cpu', milliseconds: performance.now() - start }
+      const bytes = await during('decode', () => readSource(job.input))
+      const plan = await during('decode', () => checkJob(job, bytes, model.card))
+      patience.between(pixelPatience(plan.pixels))
+      const share = plan.pixels * (plan.format === 'avif' ? AVIF_WEIGHT : 1)
+      const release = await during('queue', () => patience.during(WAITING, () => memory.take(share, around.signal)))
+      jobs++
+      try {
+        const made = await make({ job, bytes, model, plan, patience, during }, around)
+        const { format, target, input, pixels } = plan
+        const milliseconds = performance.now() - start
+        return { ...made, format, ...target, input, model: model.card.id, provider, milliseconds, stages, pixels }
+      } finally {
+        jobs--
+        release()
+      }
     } finally {
-      jobs--
-      release()
+      model.done()
     }
   }
 
-  async function make(job: Job, bytes: Uint8Array, card: UpscaleCard, plan: Plan, around: Around): Promise<{ bytes?: Uint8Array }> {
-    const { id, signal, onProgress } = around
-    const picture = await decode(bytes, limits)
+  async function make(task: Task, { id, mark, signal, onProgress }: Around): Promise<Pick<JobResult, 'bytes' | 'tiles'>> {
+    const { job, bytes, model, plan, patience, during } = task
+    const { card, session } = model
+    const { width, height } = plan.input
+    const picture = await during('decode', () => patience.during(pixelPatience(width * height), () => decode(bytes, limits)))
     const dropTiles = () => tiles.drop(id, new UprezError('aborted', 'The work was cancelled'))
     signal.addEventListener('abort', dropTiles)
-    const enlarged = await upscale(picture.image, card, window => tiles.add(id, { model: job.model, window }), {
+    let ran = 0
+    const infer = async (window: Image) => {
+      const begun = () => patience.begin(runPatience(window.width * window.height, card.flopsPerPixel))
+      const answer = await patience.during(WAITING, () => tiles.add(id, { model: session, window, begun }))
+      ran++
+      tilesDone++
+      return answer
+    }
+    const options = {
       ...plan.target,
-      tile: job.tile || windowSide(picture.image, card, threads, jobs === 1),
+      tile: job.tile || windowSide(picture.image, card, ort.count, jobs === 1),
+      tta: job.tta,
       concurrency: ort.places,
       signal,
       onProgress,
-    }).finally(() => signal.removeEventListener('abort', dropTiles))
-    around.onPatience(Math.max(1, plan.pixels / ENCODED_PER_DEADLINE))
-    const encoded = await encode(enlarged, plan.format, job.quality, picture.attached)
-    if (signal.aborted) throw new UprezError('aborted', 'The work was cancelled')
-    if (job.output === undefined) return { bytes: encoded }
-    await writeAtomic(job.output, encoded, around.mark)
-    return {}
+    }
+    const enlarged = await during('upscale', () => upscale(picture.image, card, infer, options)).finally(() =>
+      signal.removeEventListener('abort', dropTiles),
+    )
+    return during('encode', async () => {
+      const encoding = () => encode(enlarged, plan.format, job.quality, picture.attached)
+      const encoded = await patience.during(pixelPatience(plan.pixels), encoding)
+      if (signal.aborted) throw new UprezError('aborted', 'The work was cancelled')
+      if (job.output === undefined) return { bytes: encoded, tiles: ran }
+      await writeAtomic(job.output, encoded, mark)
+      return { tiles: ran }
+    })
   }
 
-  /** A failed load is forgotten, so that a mended model needs no restart. */
-  function loadOnce(folder: string): Promise<UpscaleCard> {
-    const loaded = models.get(folder) ?? load(folder)
-    models.set(folder, loaded)
-    loaded.catch(() => models.delete(folder))
-    return loaded
+  /** Everything that can be known to fail fails here, before any work. */
+  async function checkJob(job: Job, bytes: Uint8Array, card: UpscaleCard): Promise<Plan> {
+    const plan = planJob(job, await readHeader({ bytes }, limits), card, limits)
+    if (job.output !== undefined) await checkWritable(job.output)
+    return plan
   }
 
-  async function load(folder: string): Promise<UpscaleCard> {
-    const model = await findModel(`${folder}/card.json`)
-    const graph: GraphFile = servingFile(model.card)
-    await ort.load(folder, graph, await readGraph(model, graph))
-    return model.card
+  async function measure(job: Job, whole: boolean): Promise<Measure | undefined> {
+    const card = await models.card(job.model, job.version)
+    const header = await readHeader(job.input, limits).catch(error => {
+      if (!whole && error instanceof UprezError && error.code === 'broken-image') return undefined
+      throw error
+    })
+    if (header === undefined) return undefined
+    const { input, target, pixels } = planJob(job, header, card, limits)
+    return { input, ...target, work: pixels * (job.tta ? symmetriesFor(card).length : 1) }
   }
+}
+
+/** A job in the middle. */
+interface Task {
+  job: Job
+  bytes: Uint8Array
+  model: ModelInUse
+  plan: Plan
+  patience: Patience
+  during<T>(stage: keyof Stages, work: () => Promise<T>): Promise<T>
 }
 
 interface Tile {
   model: string
   window: Image
-}
-
-interface Plan {
-  format: JobResult['format']
-  target: { width: number; height: number }
-  input: JobResult['input']
-  /** Of the largest picture that is held. */
-  pixels: number
+  begun: Begun
 }
 
 /** Its encoder holds 33 bytes a pixel, where a picture in memory has 3 or 4 and the other encoders stream. */
 const AVIF_WEIGHT = 8
-
-/** AVIF, the slowest, encodes more pixels than this in the usual deadline of two minutes. */
-const ENCODED_PER_DEADLINE = 10_000_000
-
-/** Everything that can be known to fail fails here, before any work. */
-async function checkJob(job: Job, bytes: Uint8Array, card: UpscaleCard, limits: Limits): Promise<Plan> {
-  const { format: from, width, height } = await readHeader({ bytes }, limits)
-  const format = outputFormat(job.format, from)
-  const target = targetSize({ width, height }, card.scale, job)
-  checkOutputSize(target.width, target.height, format)
-  const pixels = Math.max(target.width * target.height, width * height * card.scale ** 2)
-  if (pixels > limits.maxOutputPixels) {
-    const expected = `at most ${limits.maxOutputPixels} pixels`
-    const got = `${pixels} pixels (${width}×${height}, enlarged ${card.scale}× by the model, to ${target.width}×${target.height})`
-    throw new UprezError('output-too-large', `Expected ${expected} of output but the picture needs ${got}`, {
-      param: 'image',
-      expected,
-      got,
-    })
-  }
-  if (job.output !== undefined) await checkWritable(job.output)
-  return { format, target, input: { format: from, width, height }, pixels }
-}

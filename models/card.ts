@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { UprezError } from '../errors.js'
+import { PRECISIONS, type Precision } from './precision.js'
 
 /**
  * The model card: everything a runtime must know about `models/<id>/model.onnx`, so that no code
@@ -30,8 +31,12 @@ const graphFile = z.strictObject({
 })
 
 const variant = graphFile.extend({
+  /** Inside; the ports say what is outside. Without it: fp32. */
+  precision: z.enum(PRECISIONS).optional(),
   /** Largest difference to the canonical file's answer rounded to 8 bits, in 8-bit steps, on natural images. */
   maxDifference: z.number().nonnegative(),
+  /** What PSNR of luma falls by against the originals of natural images, in dB; of a variant of lower precision. */
+  psnrLoss: z.number().nonnegative().optional(),
 })
 
 const score = z.strictObject({
@@ -52,6 +57,15 @@ const dataSource = z.strictObject({
 /** One of the two models of a blend. */
 const blended = z.strictObject({ id: z.string().min(1), preset: z.string(), steps: z.int().nonnegative() })
 
+/** Something that was found out about a model, and how sure it is. */
+const finding = z.strictObject({
+  what: z.string().min(1),
+  value: z.string().min(1),
+  /** Measured on pictures, derived from the graph, declared by the file, or taken for granted. */
+  how: z.enum(['measured', 'derived', 'declared', 'assumed']),
+  why: z.string().min(1),
+})
+
 /** The file of weights that a model was made of. */
 const adopted = z.strictObject({
   file: z.string().min(1),
@@ -62,9 +76,11 @@ const adopted = z.strictObject({
   network: z.record(z.string(), z.unknown()),
   /** What the file does not tell and was taken for granted. */
   assumed: z.array(z.string()),
+  /** Of a file whose card is what was found out about it. */
+  findings: z.array(finding).optional(),
 })
 
-const upscaleCard = z.strictObject({
+export const upscaleCard = z.strictObject({
   cardVersion: z.literal(1),
   task: z.literal('upscale'),
   /** Name of the folder, the command-line option and the HTTP field. */
@@ -87,6 +103,8 @@ const upscaleCard = z.strictObject({
   /** Largest difference between tiled (with `halo`) and whole, on [0,1]. */
   haloError: z.number().nonnegative().nullable(),
   variants: z.record(z.string(), variant),
+  /** Rewritings of the graph that found something to do on the way from layers to file, in their order: none changes what it answers. */
+  passes: z.array(z.string().min(1)).optional(),
   /** Numbers in the exported graph that were learned. */
   parameters: z.int().nonnegative(),
   /** Floating-point operations per input pixel (one multiply-add counts as two). */
@@ -110,12 +128,20 @@ const upscaleCard = z.strictObject({
     adopted: adopted.optional(),
   }),
   scores: z.array(score),
-  /** tfjs against ONNX Runtime: the largest difference on [0,1] over the sizes [height, width] named. */
-  parity: z.strictObject({
-    maxDifference: z.number().nonnegative(),
-    against: z.string(),
-    sizes: z.array(z.tuple([z.int(), z.int()])),
-  }),
+  /** tfjs against ONNX Runtime: the largest difference on [0,1] over the sizes [height, width] named. Older cards lack the rest. null: made elsewhere, never compared. */
+  parity: z
+    .strictObject({
+      maxDifference: z.number().nonnegative(),
+      /** Largest magnitude among the values compared. */
+      largestValue: z.number().nonnegative().optional(),
+      against: z.string(),
+      sizes: z.array(z.tuple([z.int(), z.int()])),
+      /** Pictures at a time. */
+      batches: z.array(z.int().positive()).optional(),
+      /** What was compared on. */
+      inputs: z.array(z.string()).optional(),
+    })
+    .nullable(),
   /** Licence of the weights. */
   licence: z.string().min(1),
 })
@@ -125,6 +151,7 @@ const card = z.discriminatedUnion('task', [upscaleCard])
 export type Port = z.infer<typeof port>
 export type GraphFile = z.infer<typeof graphFile>
 export type Variant = z.infer<typeof variant>
+export type Finding = z.infer<typeof finding>
 export type Card = z.infer<typeof card>
 export type UpscaleCard = z.infer<typeof upscaleCard>
 
@@ -141,9 +168,27 @@ export function parseCard(value: unknown, where: string): Card {
   throw new UprezError('invalid-card', `${where}: field ${field}: ${issue.message}`, { param: field, expected: issue.message, got: where })
 }
 
-/** The file a runtime should load: the uint8 NHWC variant where there is one (a quarter of the bytes to copy), else the canonical file. */
-export function servingFile(card: UpscaleCard): GraphFile {
-  return (
-    Object.values(card.variants).find(v => v.input.type === 'uint8' && v.input.layout === 'NHWC' && v.output.type === 'uint8') ?? card.model
-  )
+/**
+ * The file a runtime should load: the uint8 NHWC variant of the precision where there is one (a quarter of the bytes to copy), else the
+ * canonical file.
+ * @throws UprezError `invalid-option` where the model has nothing of that precision
+ */
+export function servingFile(card: UpscaleCard, precision: Precision = 'fp32'): GraphFile {
+  const variants = Object.values(card.variants).filter(variant => precisionOf(variant) === precision)
+  const bytes = variants.find(v => v.input.type === 'uint8' && v.input.layout === 'NHWC' && v.output.type === 'uint8')
+  if (bytes) return bytes
+  if (precision === 'fp32') return card.model
+  const expected = `one of ${precisionsOf(card).join(', ')}`
+  throw new UprezError('invalid-option', `Expected ${expected}, which the model ${card.id} has, for precision but received ${precision}`, {
+    param: 'precision',
+    expected,
+    got: precision,
+  })
 }
+
+/** What `servingFile` has a file for. */
+export function precisionsOf(card: UpscaleCard): Precision[] {
+  return PRECISIONS.filter(precision => precision === 'fp32' || Object.values(card.variants).some(v => precisionOf(v) === precision))
+}
+
+const precisionOf = (variant: Variant): Precision => variant.precision ?? 'fp32'

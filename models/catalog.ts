@@ -11,6 +11,8 @@ import { parseCard } from './card.js'
 export interface Model {
   card: Card
   folder: string
+  /** SHA-256 of `card.json`: two models with one version are the same to the last weight, since the card holds the sums of its files. */
+  version: string
 }
 
 export interface CatalogOptions {
@@ -54,13 +56,20 @@ export async function chooseModel(name: string | undefined, modelPath: string | 
 
 /**
  * Every model that can be found, first come first served where two folders hold the same id.
- * @throws UprezError `invalid-card`
+ * @param onFault is told of a folder whose card is wrong, and the others are listed all the same
+ * @throws UprezError `invalid-card`, without `onFault`
  */
-export async function listModels(options: CatalogOptions = {}): Promise<Model[]> {
+export async function listModels(options: CatalogOptions = {}, onFault?: (folder: string, fault: UprezError) => void): Promise<Model[]> {
   const found = new Map<string, Model>()
+  const look = (folder: string) =>
+    modelIn(folder).catch((error: UprezError) => {
+      if (!onFault) throw error
+      onFault(folder, error)
+      return undefined
+    })
   for (const folder of await searchFolders(options)) {
-    const here = await modelIn(folder)
-    const inside = here ? [] : await Promise.all((await subfolders(folder)).map(modelIn))
+    const here = await look(folder)
+    const inside = here ? [] : await Promise.all((await subfolders(folder)).map(look))
     for (const model of [here, ...inside]) {
       if (model && !found.has(model.card.id)) found.set(model.card.id, model)
     }
@@ -68,11 +77,17 @@ export async function listModels(options: CatalogOptions = {}): Promise<Model[]>
   return [...found.values()]
 }
 
+/** The folders in which `listModels` looks for cards, existing or not. @throws UprezError `unknown-model` */
+export async function placesOfModels(options: CatalogOptions = {}): Promise<string[]> {
+  const folders = await searchFolders(options)
+  return [...folders, ...(await Promise.all(folders.map(subfolders))).flat()]
+}
+
 /**
  * Reads one graph file of a model and makes sure that it is the one that its card describes.
  * @throws UprezError `model-mismatch` showing both sums
  */
-export async function readGraph(model: Model, graph: GraphFile): Promise<Uint8Array> {
+export async function readGraph(model: Pick<Model, 'card' | 'folder'>, graph: GraphFile): Promise<Uint8Array> {
   const file = join(model.folder, graph.file)
   const bytes = await readFile(file).catch(cause => {
     throw new UprezError('model-mismatch', `${file}: the card of ${model.card.id} names this file, but it cannot be read`, {
@@ -120,7 +135,8 @@ async function modelIn(folder: string): Promise<Model | undefined> {
     throw new UprezError('invalid-card', `${file}: ${cause.message}`, { got: file, cause })
   })
   if (text === undefined) return undefined
-  return { card: parseCard(parseJson(text, file), file), folder: resolve(folder) }
+  const version = createHash('sha256').update(text).digest('hex')
+  return { card: parseCard(parseJson(text, file), file), folder: resolve(folder), version }
 }
 
 function parseJson(text: string, file: string): unknown {

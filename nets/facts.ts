@@ -19,36 +19,54 @@ export interface NetworkFacts {
 }
 
 /**
- * Reads the facts off the layers of any network that takes a picture, from its output back to its input.
+ * Reads the facts off the layers of any network that takes a picture, from its outputs back to its inputs.
+ * @param others layer classes that are not known here: who looks through one sees the picture whole
  * @throws UprezError `unsupported-layer` naming a layer that is not known here
  */
-export function networkFacts(model: TF.LayersModel): NetworkFacts {
-  const [input] = model.inputs as [TF.SymbolicTensor]
-  const [, height, width] = input.shape
+export function networkFacts(model: TF.LayersModel, others: readonly string[] = []): NetworkFacts {
+  const picture = model.inputs.find(isPicture)
+  const [, height, width] = picture?.shape ?? []
   const pixels = height && width ? height * width : Number.POSITIVE_INFINITY
-  const views = new Map<number, View>([[input.id, { axes: [PIXELS, PIXELS], whole: false }]])
   let sizeMultiple = 1
   let flopsPerPixel = 0
 
-  const outputs = model.outputs.map(viewOf)
+  const outputs = viewsOf(
+    model,
+    model.inputs.map(input => (isPicture(input) ? { axes: [PIXELS, PIXELS], whole: false } : null)),
+  )
   return {
     receptiveField: outputs.reduce<number | null>((most, view) => {
       return most === null || view === null || view.whole ? null : Math.max(most, ...view.axes.map(radius))
     }, 0),
     sizeMultiple,
-    parameters: model.layers.reduce((sum, layer) => sum + learnedNumbers(layer), 0),
+    parameters: learnedNumbers(model),
     flopsPerPixel,
   }
 
-  function viewOf(value: TF.SymbolicTensor): View {
-    const known = views.get(value.id)
-    if (known !== undefined) return known
-    const layer = value.sourceLayer
-    const inputs = layer.inboundNodes[value.nodeIndex]!.inputTensors.map(viewOf)
-    const { view, stride, multiplied } = ruleOf(layer)(inputs, layer.getConfig(), layer)
+  /** What a network's answers look at, given what its inputs do. */
+  function viewsOf(network: TF.LayersModel, given: View[]): View[] {
+    const views = new Map(network.inputs.map(({ id }, i) => [id, given[i]!]))
+    return network.outputs.map(viewOf)
+
+    function viewOf(value: TF.SymbolicTensor): View {
+      const known = views.get(value.id)
+      if (known !== undefined) return known
+      const layer = value.sourceLayer
+      const { inputTensors, outputTensors } = layer.inboundNodes[value.nodeIndex]!
+      const inputs = inputTensors.map(viewOf)
+      const answers = isNetwork(layer) ? viewsOf(layer, inputs) : [seenBy(layer, inputs, value.shape)]
+      for (const [i, { id }] of outputTensors.entries()) views.set(id, answers[i]!)
+      return views.get(value.id)!
+    }
+  }
+
+  function seenBy(layer: TF.layers.Layer, inputs: View[], shape: TF.Shape): View {
+    const { view, stride, multiplied } = ruleOf(layer, others)(inputs, layer.getConfig(), layer)
     if (stride) for (const [i, axis] of inputs[0]?.axes.entries() ?? []) sizeMultiple = lcm(sizeMultiple, multipleFor(axis, stride[i]!))
-    if (multiplied !== undefined) flopsPerPixel += 2 * kernelSize(layer) * (multiplied ? density(multiplied.axes) : 1 / pixels)
-    views.set(value.id, view)
+    if (multiplied !== undefined) {
+      const places = multiplied ? density(multiplied.axes) : product(shape.slice(1, -1).map(side => side ?? 1)) / pixels
+      flopsPerPixel += 2 * kernelSize(layer) * places
+    }
     return view
   }
 }
@@ -80,18 +98,17 @@ const pointwise: Rule = inputs => {
 
 const perPosition: Rule = inputs => ({ view: inputs[0]!, multiplied: inputs[0]! })
 const wholePicture: Rule = () => ({ view: null })
-const instanceNorm: Rule = ([view]) => ({ view: view && { ...view, whole: true } })
-
-const concatenate: Rule = (inputs, config, layer) => {
-  if (config.axis === -1 || config.axis === 3) return pointwise(inputs, config, layer)
-  const expected = 'axis -1 (channels)'
-  const got = String(config.axis)
-  throw new UprezError('unsupported-layer', `layer ${config.name}: expected ${expected}, got ${got}`, {
-    param: String(config.name),
-    expected,
-    got,
-  })
+/** Each position by numbers of the whole picture. */
+const byTheWhole: Rule = ([view]) => ({ view: view && { ...view, whole: true } })
+/** What is done along channels alone is done position by position. */
+const alongAxes: Rule = (inputs, config, layer) => {
+  const rank = (layer.inboundNodes[0]!.inputShapes[0] as TF.Shape).length
+  const axes = [config.axis].flat() as number[]
+  return axes.every(axis => axis === -1 || axis === rank - 1) ? pointwise(inputs, config, layer) : byTheWhole(inputs, config, layer)
 }
+
+const concatenate: Rule = (inputs, config, layer) =>
+  config.axis === -1 || config.axis === 3 ? pointwise(inputs, config, layer) : wholePicture(inputs, config, layer)
 
 /** 'same' pads more at the end than at the start, as tfjs does where the size is a multiple of the stride. */
 const window =
@@ -134,10 +151,11 @@ const betweenCentres = (o: number, factor: number) => {
   return [Math.floor(centre), Math.ceil(centre)]
 }
 
-const zeroPadding: Rule = ([input], config) => {
-  const borders = config.padding as Pair[]
-  return { view: mapAxes(input!, (axis, i) => reachThrough(axis, [1, 1], o => [o - borders[i]![0]])) }
-}
+/** Moved down and right by a border; a border that mirrors the picture looks no further than one of zeros. */
+const moved = (input: View, borders: Pair[], sign: 1 | -1): View =>
+  mapAxes(input, (axis, i) => reachThrough(axis, [1, 1], o => [o - sign * borders[i]![0]]))
+const padding: Rule = ([input], config) => ({ view: moved(input!, config.padding as Pair[], 1) })
+const cropping: Rule = ([input], config) => ({ view: moved(input!, config.cropping as Pair[], -1) })
 
 const pixelUnshuffle: Rule = ([input], config) => {
   const stride = pair(config.scale)
@@ -157,19 +175,31 @@ const frozenEnlargement: Rule = ([input], config, layer) => {
 }
 
 const pointwiseLayers = [
-  ...['Activation', 'ReLU', 'LeakyReLU', 'PReLU', 'ELU', 'Dropout', 'BatchNormalization', 'Add', 'Multiply'],
+  ...['Activation', 'ReLU', 'LeakyReLU', 'PReLU', 'ELU', 'ThresholdedReLU', 'BatchNormalization', 'Rescaling'],
+  ...['Add', 'Subtract', 'Multiply', 'Average', 'Maximum', 'Minimum'],
+  ...['Dropout', 'SpatialDropout1D', 'GaussianNoise', 'GaussianDropout', 'AlphaDropout'],
   ...['Affine', 'BatchNorm', 'ChannelPReLU', 'CriticLeakyReLU', 'RepeatChannels'],
+]
+/** What comes out is no map that grows with the picture. */
+const wholePictureLayers = [
+  ...['Flatten', 'Reshape', 'Permute', 'RepeatVector', 'Resizing', 'Dot', 'AdaptiveAveragePooling2D'],
+  ...['GlobalAveragePooling2D', 'GlobalMaxPooling2D', 'GlobalAveragePooling1D', 'GlobalMaxPooling1D', 'AveragePooling1D', 'MaxPooling1D'],
 ]
 
 /** Layer class → rule. Adding a layer is adding a line. */
 const RULES: Record<string, Rule> = {
   ...Object.fromEntries(pointwiseLayers.map(name => [name, pointwise])),
+  ...Object.fromEntries(wholePictureLayers.map(name => [name, wholePicture])),
   Concatenate: concatenate,
+  Softmax: alongAxes,
+  LayerNormalization: alongAxes,
+  Conv1D: () => ({ view: null, multiplied: null }),
   Conv2D: convolution,
   CollapsibleConv2D: convolution,
   CriticConv2D: convolution,
   StridedConv2D: convolution,
   DepthwiseConv2D: convolution,
+  SeparableConv2D: convolution,
   Conv2DTranspose: transposedConvolution,
   AveragePooling2D: window('poolSize'),
   MaxPooling2D: window('poolSize'),
@@ -181,18 +211,17 @@ const RULES: Record<string, Rule> = {
   PixelUnshuffle: pixelUnshuffle,
   BicubicEnlarge: frozenEnlargement,
   BilinearEnlarge: frozenEnlargement,
-  ZeroPadding2D: zeroPadding,
-  InstanceNorm: instanceNorm,
+  ZeroPadding2D: padding,
+  ReflectionPadding2D: padding,
+  Cropping2D: cropping,
+  InstanceNorm: byTheWhole,
+  GroupNormalization: byTheWhole,
   Dense: perPosition,
-  Flatten: wholePicture,
-  GlobalAveragePooling2D: wholePicture,
-  GlobalMaxPooling2D: wholePicture,
-  AdaptiveAveragePooling2D: wholePicture,
 }
 
-function ruleOf(layer: TF.layers.Layer): Rule {
+function ruleOf(layer: TF.layers.Layer, others: readonly string[]): Rule {
   const name = layer.getClassName()
-  const rule = RULES[name]
+  const rule = RULES[name] ?? (others.includes(name) ? byTheWhole : undefined)
   if (rule) return rule
   const message = `layer ${layer.name}: what a ${name} looks at is not known; known: ${Object.keys(RULES).sort().join(', ')}`
   throw new UprezError('unsupported-layer', message, { param: layer.name, got: name })
@@ -202,7 +231,17 @@ function mapAxes(view: View, change: (axis: Reach, i: number) => Reach): View {
   return view && { ...view, axes: [change(view.axes[0], 0), change(view.axes[1], 1)] }
 }
 
+function isPicture({ shape }: TF.SymbolicTensor): boolean {
+  return shape.length === 4
+}
+
+/** A network used as a layer. */
+export function isNetwork(layer: TF.layers.Layer): layer is TF.LayersModel {
+  return 'layers' in layer && 'inputs' in layer
+}
+
 function learnedNumbers(layer: TF.layers.Layer): number {
+  if (isNetwork(layer)) return layer.layers.reduce((sum, inner) => sum + learnedNumbers(inner), 0)
   if (layer.getClassName() === 'CollapsibleConv2D') return kernelSize(layer) + (layer.getConfig().filters as number)
   return layer.trainableWeights.reduce((sum, { shape }) => sum + product(shape), 0)
 }
@@ -213,7 +252,8 @@ function kernelSize(layer: TF.layers.Layer): number {
   const name = layer.getClassName()
   if (name === 'CollapsibleConv2D') return side! ** 2 * layer.weights[0]!.shape[2]! * filters!
   if ('reach' in layer) return (2 * (layer as EnlargeLayer).reach + 1) ** 2 * 3 * 3 * scale! ** 2
-  return product(layer.weights[0]!.shape)
+  const kernels = name === 'SeparableConv2D' ? layer.weights.slice(0, 2) : layer.weights.slice(0, 1)
+  return kernels.reduce((sum, { shape }) => sum + product(shape), 0)
 }
 
 function product(shape: TF.Shape): number {

@@ -4,10 +4,15 @@ import { type AffineConfig, affineLayer } from './layers/affine.js'
 import { type ChannelPreluConfig, channelPreluLayer } from './layers/channel-prelu.js'
 import { type CollapsibleConfig, collapsibleConvLayer } from './layers/collapsible-conv.js'
 import { bicubicEnlargeLayer, bilinearEnlargeLayer, type EnlargeConfig } from './layers/enlarge.js'
+import { foreignLayers } from './layers/foreign.js'
+import { type GroupNormConfig, groupNormLayer } from './layers/group-norm.js'
 import { batchNormLayer, instanceNormLayer, type NormConfig } from './layers/norms.js'
 import { type PixelShuffleConfig, pixelShuffleLayer, pixelUnshuffleLayer } from './layers/pixel-shuffle.js'
+import { type ReflectionPaddingConfig, reflectionPaddingLayer } from './layers/reflection-padding.js'
 import { type RepeatChannelsConfig, repeatChannelsLayer } from './layers/repeat-channels.js'
+import { type ResizingConfig, resizingLayer } from './layers/resizing.js'
 import { type StridedConvConfig, stridedConvLayer } from './layers/strided-conv.js'
+import { subtractLayer } from './layers/subtract.js'
 
 /**
  * The layers that tfjs lacks, or has without a gradient, or slowly. Each is a class because tfjs asks for one; `layersOf(tf)`
@@ -41,6 +46,14 @@ export interface Layers {
   batchNorm(config: NormConfig): TF.layers.Layer
   /** Every picture by its own mean and variance: such a network must see the picture whole. */
   instanceNorm(config: NormConfig): TF.layers.Layer
+  /** Every picture's groups of channels by their own mean and variance; see GroupNormConfig. */
+  groupNorm(config: GroupNormConfig): TF.layers.Layer
+  /** A border that mirrors the picture; see ReflectionPaddingConfig. */
+  reflectionPadding(config: ReflectionPaddingConfig): TF.layers.Layer
+  /** The first of two values less the second. */
+  subtract(config: { name?: string }): TF.layers.Layer
+  /** tfjs' resizing to a fixed height and width, with the shape that its answer has. */
+  resizing(config: ResizingConfig): TF.layers.Layer
 }
 
 export type ConvConfig = Omit<CollapsibleConfig, 'expansion' | 'identity' | 'slope'> & { slope?: number }
@@ -65,6 +78,17 @@ function define(tf: Tf): Layers {
   const ChannelPReLU = channelPreluLayer(tf)
   const BatchNorm = batchNormLayer(tf)
   const InstanceNorm = instanceNormLayer(tf)
+  const GroupNormalization = groupNormLayer(tf)
+  const ReflectionPadding2D = reflectionPaddingLayer(tf)
+  const Subtract = subtractLayer(tf)
+  const Resizing = resizingLayer(tf)
+  const meant = {
+    affine: Affine,
+    groupNorm: GroupNormalization,
+    pixelShuffle: PixelShuffle,
+    pixelUnshuffle: PixelUnshuffle,
+    reflectionPadding: ReflectionPadding2D,
+  }
   for (const layer of [
     PixelShuffle,
     PixelUnshuffle,
@@ -77,6 +101,11 @@ function define(tf: Tf): Layers {
     ChannelPReLU,
     BatchNorm,
     InstanceNorm,
+    GroupNormalization,
+    ReflectionPadding2D,
+    Subtract,
+    Resizing,
+    ...foreignLayers(tf, meant),
   ]) {
     tf.serialization.registerClass(layer as never)
   }
@@ -93,5 +122,9 @@ function define(tf: Tf): Layers {
     channelPrelu: config => new ChannelPReLU(config),
     batchNorm: config => new BatchNorm(config),
     instanceNorm: config => new InstanceNorm(config),
+    groupNorm: config => new GroupNormalization(config),
+    reflectionPadding: config => new ReflectionPadding2D(config),
+    subtract: config => new Subtract(config),
+    resizing: config => new Resizing(config),
   }
 }

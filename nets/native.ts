@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, rm, statfs, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { homedir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join } from 'node:path'
+import { replaceFolder } from '../atomic.js'
+import { cacheFolder } from '../cache.js'
 import { UprezError } from '../errors.js'
-import { execute } from './execute.js'
-import { replaceFolder } from './model-files.js'
+import { execute } from '../execute.js'
+import { demandSpace, linkedLibraries, megabytesOf, unpackWheels, type Wheel } from '../wheels.js'
 import { tryEngine } from './try-engine.js'
 
 /**
@@ -15,14 +16,6 @@ import { tryEngine } from './try-engine.js'
  */
 
 const TENSORFLOW = '2.21.0'
-/** As pip names them; NVIDIA's wheels have older tags than TensorFlow's. */
-const PLATFORMS: Record<string, string[]> = {
-  x64: ['2_27', '2_17', '2_12'].map(libc => `manylinux_${libc}_x86_64`).concat('manylinux2014_x86_64', 'manylinux2010_x86_64'),
-  arm64: ['manylinux_2_27_aarch64'],
-}
-
-/** A wheel and its size in MB. */
-type Wheel = readonly [name: string, megabytes: number]
 
 interface Variant {
   folder: string
@@ -60,11 +53,6 @@ const VARIANTS: Record<NativeVariant, Variant> = {
 }
 const require = createRequire(import.meta.url)
 
-/** Folder of everything uprez caches: `UPREZ_CACHE`, else the user's cache folder. */
-export function cacheFolder(): string {
-  return resolve(process.env.UPREZ_CACHE || join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'uprez'))
-}
-
 export function nativeFolder(variant: NativeVariant = 'cpu'): string {
   return join(cacheFolder(), VARIANTS[variant].folder)
 }
@@ -100,15 +88,11 @@ export async function setupNative(say: (line: string) => void, variant: NativeVa
     if ((await execute(tool, ['--version'])).code !== 0) throw unavailable(`${tool} was not found; ${how}`)
   }
   await mkdir(cacheFolder(), { recursive: true })
-  await demandSpace(variant)
-  const megabytes = wheels.reduce((sum, [, size]) => sum + size, 0)
-  say(`${megabytes} MB will be downloaded, ${size} GB stay in ${nativeFolder(variant)}`)
+  await demandSpace(cacheFolder(), size + Math.max(...wheels.map(([, megabytes]) => megabytes)) / 1000)
+  say(`${megabytesOf(wheels)} MB will be downloaded, ${size} GB stay in ${nativeFolder(variant)}`)
   await replaceFolder(nativeFolder(variant), async folder => {
-    for (const [i, wheel] of wheels.entries()) {
-      say(`downloading ${wheel[0]} with pip (${wheel[1]} MB${wheels.length > 1 ? `, ${i + 1} of ${wheels.length}` : ''})`)
-      await download(folder, wheel[0])
-      await unpack(folder)
-    }
+    const wanted = ['tensorflow/libtensorflow_', 'tensorflow/include/', 'nvidia/']
+    await unpackWheels(wheels, folder, wanted, { say, failed: unavailable })
     say('compiling the tfjs-node addon against its libraries')
     await compile(folder, variant)
   })
@@ -129,55 +113,15 @@ async function probe(variant: NativeVariant, say: (line: string) => void): Promi
 async function cudaFacts(): Promise<string[]> {
   const libraries = join(nativeFolder('cuda'), 'nvidia')
   const files = (await readdir(libraries, { recursive: true })).filter(name => /\/lib\/[^/]*\.so[.\d]*$/.test(name))
-  const { output } = await execute(
-    'ldd',
-    files.map(name => join(libraries, name)),
-  )
-  const missing = new Set([...output.matchAll(/^\s*(\S+) => not found/gm)].map(([, name]) => name!))
+  const linked = await linkedLibraries(files.map(name => join(libraries, name)))
   // That one is the driver's.
-  missing.delete('libcuda.so.1')
+  const missing = [...linked].filter(([name, found]) => !found && name !== 'libcuda.so.1').map(([name]) => name)
   const gpu = await execute('nvidia-smi', ['--query-gpu=name,driver_version', '--format=csv,noheader'])
   return [
     gpu.code === 0 ? `GPU and driver: ${gpu.output.trim()}` : 'no NVIDIA driver answers (nvidia-smi): it will compute on the CPU',
-    missing.size === 0 ? `${files.length} CUDA libraries find one another` : `libraries that are missing: ${[...missing].join(', ')}`,
+    missing.length === 0 ? `${files.length} CUDA libraries find one another` : `libraries that are missing: ${missing.join(', ')}`,
     'uprez has not been run on a GPU yet: compare the first losses with those of --engine wasm',
   ]
-}
-
-async function demandSpace(variant: NativeVariant): Promise<void> {
-  const { wheels, size } = VARIANTS[variant]
-  const largest = Math.max(...wheels.map(([, megabytes]) => megabytes)) / 1000
-  const { bavail, bsize } = await statfs(cacheFolder())
-  const free = (bavail * bsize) / 1e9
-  if (free > size + largest) return
-  throw new UprezError('no-space', `${cacheFolder()}: ${(size + largest).toFixed(1)} GB are needed, ${free.toFixed(1)} GB are free`, {
-    param: 'UPREZ_CACHE',
-    expected: 'a folder with more space',
-    got: cacheFolder(),
-  })
-}
-
-async function download(folder: string, wheel: string): Promise<void> {
-  // The wheel's own Python version does not matter: only its shared libraries are used.
-  const target = ['--only-binary=:all:', '--implementation=cp', '--python-version=3.11']
-  const platforms = PLATFORMS[process.arch]!.map(platform => `--platform=${platform}`)
-  const options = ['--no-deps', '--no-cache-dir', ...target, ...platforms, '--dest', folder]
-  const { code, output } = await execute('python3', ['-m', 'pip', 'download', ...options, wheel])
-  if (code !== 0) throw unavailable(`pip could not download ${wheel}: ${output.trim().split('\n').slice(-3).join(' ')}`)
-}
-
-/** Takes out of the wheel what a C++ program needs of it, and removes it. */
-async function unpack(folder: string): Promise<void> {
-  const wheel = (await readdir(folder)).find(name => name.endsWith('.whl'))!
-  const program = `import os, sys, zipfile
-with zipfile.ZipFile(sys.argv[1]) as wheel:
-    for name in wheel.namelist():
-        if name.startswith(("tensorflow/libtensorflow_", "tensorflow/include/", "nvidia/")) and not name.endswith(".py"):
-            path = wheel.extract(name, sys.argv[2])
-            if "/bin/" in name: os.chmod(path, 0o755)`
-  const { code, output } = await execute('python3', ['-c', program, join(folder, wheel), folder])
-  if (code !== 0) throw unavailable(`the wheel could not be unpacked: ${output.trim().split('\n').at(-1)}`)
-  await rm(join(folder, wheel))
 }
 
 async function compile(folder: string, variant: NativeVariant): Promise<void> {

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
-import { execute } from './execute.js'
+import { execute } from '../execute.js'
 
 /**
  * Fetches a package that is no dependency, since few need it, with npm and its registry, mirror and proxy settings.

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { UprezError } from '../errors.js'
-import { fromBfloat16, fromHalf, type Weight } from './torch-file.js'
+import { fromHalf } from '../half.js'
+import { fromBfloat16, type Weight } from './torch-file.js'
 
 const headerSchema = z
   .object({ __metadata__: z.unknown().optional() })
@@ -20,7 +21,11 @@ export async function readSafetensors(path: string): Promise<Map<string, Weight>
   try {
     const start = 8 + Number(bytes.readBigUInt64LE(0))
     const { __metadata__: _, ...tensors } = headerSchema.parse(JSON.parse(bytes.toString('utf8', 8, start)))
-    return new Map(Object.entries(tensors as Record<string, Tensor>).map(([name, tensor]) => [name, read(bytes, start, name, tensor)]))
+    const entries = Object.entries(tensors as Record<string, Tensor>)
+    const total = entries.reduce((sum, [, { data_offsets: at }]) => sum + Math.abs(at[1] - at[0]), 0)
+    // Tensors over one another would let a small file stand for any number of weights.
+    if (total > bytes.length) throw new Error('its tensors overlap')
+    return new Map(entries.map(([name, tensor]) => [name, read(bytes, start, name, tensor)]))
   } catch (cause) {
     throw new UprezError('invalid-weights', `${path} is no whole safetensors file: ${(cause as Error).message}`, {
       expected: 'tensors of floating-point numbers in the safetensors layout',

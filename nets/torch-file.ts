@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { UprezError } from '../errors.js'
+import { fromHalf } from '../half.js'
 import { type Names, unpickle } from './unpickle.js'
 import { storedEntries } from './zip.js'
 
@@ -21,7 +22,7 @@ export async function readTorchFile(path: string): Promise<Map<string, Weight>> 
   })
   try {
     const value = bytes.readUInt32LE(0) === 0x04034b50 ? fromZip(bytes, path) : fromPickles(bytes, path)
-    return weightsOf(value, path)
+    return weightsOf(value, bytes.length, path)
   } catch (error) {
     if (error instanceof UprezError) throw error
     throw damaged(path, (error as Error).message, error)
@@ -65,7 +66,7 @@ class TensorView {
 }
 
 const NAMES: Names = {
-  'collections.OrderedDict': (entries?: unknown) => new Map((entries as [unknown, unknown][] | undefined) ?? []),
+  'collections.OrderedDict': makeDictionary,
   'torch._utils._rebuild_tensor_v2': (storage, offset, shape, strides) => makeView(storage, offset, shape, strides),
   'torch._utils._rebuild_parameter': tensor => tensor,
   'torch.Size': (shape: unknown) => shape,
@@ -132,41 +133,67 @@ const MAGIC = Number(0x1950a86a20f9469cfc6cn)
 /** ('storage', its class, key, device, length, view?) */
 function storageId(id: unknown): { dtype: Dtype; key: string; size: number; view: unknown } {
   const [tag, dtype, key, , size, view] = Array.isArray(id) ? id : []
-  if (tag !== 'storage' || typeof (dtype as Dtype | undefined)?.read !== 'function') throw new Error('a persistent id is no storage')
-  return { dtype: dtype as Dtype, key: String(key), size: Number(size), view }
+  if (tag !== 'storage' || typeof (dtype as Dtype | undefined)?.read !== 'function' || typeof key !== 'string' || !whole(size))
+    throw new Error('a persistent id is no storage')
+  return { dtype: dtype as Dtype, key, size, view }
 }
 
 function readNumbers(bytes: Buffer, dtype: Dtype, size: number): Float32Array {
-  if (!(size >= 0 && size * dtype.bytes <= bytes.length)) throw new Error('a storage is shorter than it says')
+  if (size * dtype.bytes > bytes.length) throw new Error('a storage is shorter than it says')
+  // A copy, since the numbers may lie at any byte of the file.
+  if (dtype === DTYPES.FloatStorage) return new Float32Array(Uint8Array.prototype.slice.call(bytes, 0, 4 * size).buffer)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  return Float32Array.from({ length: size }, (_, i) => dtype.read(view, i * dtype.bytes))
+  const numbers = new Float32Array(size)
+  for (let i = 0; i < size; i++) numbers[i] = dtype.read(view, i * dtype.bytes)
+  return numbers
+}
+
+/** The list of its entries is used up: copied again and again, a short one could fill the memory. */
+function makeDictionary(entries: unknown): Map<unknown, unknown> {
+  return new Map(Array.isArray(entries) ? entries.splice(0) : [])
 }
 
 function makeView(storage: unknown, offset: unknown, shape: unknown, strides: unknown): TensorView {
-  const whole = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
   const fits =
     whole(offset) && Array.isArray(shape) && Array.isArray(strides) && shape.length === strides.length && shape.length <= MOST_DIMENSIONS
   if (!fits || !shape.every(whole) || !strides.every(whole) || !(storage as Storage | undefined)?.numbers) {
     throw new Error('a tensor has no proper shape')
   }
-  return new TensorView(storage as Storage, offset, shape, strides)
+  // Copies: the pickle may still change its lists.
+  return new TensorView(storage as Storage, offset, [...shape], [...strides])
 }
 
-function weightsOf(value: unknown, path: string): Map<string, Weight> {
+function whole(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0
+}
+
+/** @param most numbers in all: tensors may share a storage, but not so that a small file stands for any number of weights */
+function weightsOf(value: unknown, most: number, path: string): Map<string, Weight> {
   for (const name of ['params_ema', 'params', 'state_dict', 'model']) {
-    if (value instanceof Map && value.get(name) instanceof Map) return weightsOf(value.get(name), path)
+    if (value instanceof Map && value.get(name) instanceof Map) return weightsOf(value.get(name), most, path)
   }
-  const tensors = value instanceof Map ? [...value].filter((entry): entry is [string, TensorView] => entry[1] instanceof TensorView) : []
-  if (tensors.length > 0) return new Map(tensors.map(([key, view]) => [String(key), contiguous(view, key, path)]))
-  throw damaged(path, 'it holds no tensors by name')
+  const weights = new Map<string, Weight>()
+  let numbers = 0
+  for (const [key, view] of value instanceof Map ? value : []) {
+    if (!(view instanceof TensorView)) continue
+    if (typeof key !== 'string') throw damaged(path, 'a tensor has no name')
+    const weight = contiguous(view, key, path)
+    weights.set(key, weight)
+    numbers += weight.data.length
+    if (numbers > most) throw damaged(path, 'its tensors hold more numbers than the file has bytes')
+  }
+  if (weights.size === 0) throw damaged(path, 'it holds no tensors by name')
+  return weights
 }
 
-function contiguous({ storage, offset, shape, strides }: TensorView, key: string, path: string): Weight {
+function contiguous(view: TensorView, key: string, path: string): Weight {
+  const { storage, offset, shape, strides } = view
   const size = shape.reduce((product, side) => product * side, 1)
   const last = shape.reduce((sum, side, i) => sum + (side - 1) * strides[i]!, offset)
   // A stride of 0 would let a few bytes stand for any number of weights.
   if (size > 0 && (last >= storage.numbers.length || size > storage.numbers.length))
     throw damaged(path, `${key} reaches beyond its storage`)
+  if (inOrder(view)) return { shape, data: storage.numbers.slice(offset, offset + size) }
   const data = new Float32Array(size)
   for (let i = 0; i < size; i++) {
     let rest = i
@@ -180,13 +207,14 @@ function contiguous({ storage, offset, shape, strides }: TensorView, key: string
   return { shape, data }
 }
 
-/** IEEE 754 binary16. */
-export function fromHalf(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1
-  const exponent = (bits >> 10) & 31
-  const fraction = bits & 1023
-  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY
-  return sign * (exponent === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (exponent - 15))
+/** Number stands behind number, the last axis first. */
+function inOrder({ shape, strides }: TensorView): boolean {
+  let step = 1
+  return shape.toReversed().every((side, i) => {
+    const fits = side === 1 || strides.at(-1 - i) === step
+    step *= side
+    return fits
+  })
 }
 
 /** The upper half of a float32. */

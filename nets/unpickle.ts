@@ -17,6 +17,10 @@ export interface Unpickled {
 
 /** Bytes of the longest integer: torch's magic number has ten. */
 const LONGEST = 64
+/** A tensor is made of seven. */
+const MOST_ARGUMENTS = 16
+/** Of a refused name, so much is said. */
+const LONGEST_NAME = 200
 
 /**
  * @param names what the pickle may name, by `module.name`
@@ -57,11 +61,15 @@ export function unpickle(bytes: Buffer, start: number, names: Names, persistent:
     return stack.splice(mark)
   }
   const top = (): unknown => stack.at(-1)
-  const named = (name: string): unknown => {
-    if (Object.hasOwn(names, name)) return names[name]
-    throw new UprezError('unsafe-weights', `${place}: it names ${name}, which is no part of a file of weights; nothing was run`, {
+  const named = (module: unknown, name: unknown): unknown => {
+    // Anything else could take for ever to become text: lists that hold lists that hold lists.
+    if (typeof module !== 'string' || typeof name !== 'string') throw damaged('a name is no text')
+    const whole = `${module}.${name}`
+    if (Object.hasOwn(names, whole)) return names[whole]
+    const got = whole.slice(0, LONGEST_NAME)
+    throw new UprezError('unsafe-weights', `${place}: it names ${got}, which is no part of a file of weights; nothing was run`, {
       expected: 'tensors, dictionaries, lists, numbers and text',
-      got: name,
+      got,
     })
   }
   const put = (map: unknown, key: unknown, value: unknown): void => {
@@ -107,9 +115,13 @@ export function unpickle(bytes: Buffer, start: number, names: Names, persistent:
       case 0x8a: // LONG1
         stack.push(long(take(take(1)[0]!)))
         break
-      case 0x8b: // LONG4
-        stack.push(long(take(Math.min(take(4).readInt32LE(), LONGEST))))
+      case 0x8b: {
+        // LONG4
+        const length = take(4).readInt32LE()
+        if (length > LONGEST) throw damaged('an integer is too long')
+        stack.push(long(take(length)))
         break
+      }
       case 0x47: // BINFLOAT
         stack.push(take(8).readDoubleBE())
         break
@@ -165,10 +177,10 @@ export function unpickle(bytes: Buffer, start: number, names: Names, persistent:
         break
       }
       case 0x61: // APPEND
-        append(pop())
+        append([pop()])
         break
       case 0x65: // APPENDS
-        append(...popMark())
+        append(popMark())
         break
       case 0x73: {
         // SETITEM
@@ -198,12 +210,12 @@ export function unpickle(bytes: Buffer, start: number, names: Names, persistent:
         stack.push(remembered(take(4).readUInt32LE()))
         break
       case 0x63: // GLOBAL
-        stack.push(named(`${line()}.${line()}`))
+        stack.push(named(line(), line()))
         break
       case 0x93: {
         // STACK_GLOBAL
         const name = pop()
-        stack.push(named(`${pop()}.${name}`))
+        stack.push(named(pop(), name))
         break
       }
       case 0x51: // BINPERSID
@@ -213,9 +225,16 @@ export function unpickle(bytes: Buffer, start: number, names: Names, persistent:
       case 0x81: {
         // NEWOBJ
         const args = pop()
-        const callee = pop()
-        if (typeof callee !== 'function' || !Array.isArray(args)) throw damaged('it calls what is no function')
-        stack.push(callee(...args))
+        stack.push(call(pop(), args))
+        break
+      }
+      case 0x69: // INST
+        stack.push(call(named(line(), line()), popMark()))
+        break
+      case 0x6f: {
+        // OBJ
+        const [callee, ...args] = popMark()
+        stack.push(call(callee, args))
         break
       }
       case 0x62: // BUILD: attributes of an object, such as an OrderedDict's _metadata; none of ours has any
@@ -226,7 +245,13 @@ export function unpickle(bytes: Buffer, start: number, names: Names, persistent:
     }
   }
 
-  function append(...values: unknown[]): void {
+  function call(callee: unknown, args: unknown): unknown {
+    if (typeof callee !== 'function' || !Array.isArray(args)) throw damaged('it calls what is no function')
+    if (args.length > MOST_ARGUMENTS) throw damaged('a call has too many arguments')
+    return callee(...args)
+  }
+
+  function append(values: unknown[]): void {
     const list = top()
     if (!Array.isArray(list)) throw damaged('a value is appended to what is no list')
     for (const value of values) list.push(value)

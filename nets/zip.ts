@@ -18,6 +18,7 @@ const LOCAL = 0x04034b50
 export function storedEntries(bytes: Buffer): Map<string, Buffer> {
   const entries = new Map<string, Buffer>()
   let { offset, count } = directory(bytes)
+  let total = 0
   for (; count > 0; count--) {
     if (bytes.readUInt32LE(offset) !== CENTRAL) throw new Error('its directory is damaged')
     const [nameLength, extraLength, commentLength] = [28, 30, 32].map(at => bytes.readUInt16LE(offset + at)) as [number, number, number]
@@ -33,6 +34,10 @@ export function storedEntries(bytes: Buffer): Map<string, Buffer> {
     if (bytes.readUInt32LE(local) !== LOCAL) throw new Error(`${name} in it has no header`)
     const from = local + 30 + bytes.readUInt16LE(local + 26) + bytes.readUInt16LE(local + 28)
     if (from + size > bytes.length) throw new Error(`${name} in it is cut off`)
+    if (entries.has(name)) throw new Error(`${name} stands in it twice`)
+    // Entries over one another would let a small file stand for any amount.
+    total += size
+    if (total > bytes.length) throw new Error('its entries overlap')
     entries.set(name, bytes.subarray(from, from + size))
     offset += 46 + nameLength + extraLength + commentLength
   }

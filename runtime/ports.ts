@@ -1,21 +1,22 @@
 import { UprezError } from '../errors.js'
+import { fromHalf, toHalf } from '../half.js'
 import type { Image } from '../image/image.js'
 import { isGrey } from '../image/luma.js'
 import type { Port } from '../models/card.js'
 
 /** Plain numbers for a session: `dims` has the port's layout, batch 1. */
 export interface PackedWindow {
-  data: Float32Array | Uint8Array
+  /** Half floats as their bits. */
+  data: Float32Array | Uint16Array | Uint8Array
   dims: [number, number, number, number]
 }
 
 /**
  * 8-bit RGB, rows packed, to what the model's input takes: its type, layout, channel order and range. A uint8 NHWC RGB port of
  * range 0..255 gets the window's own bytes, uncopied.
- * @throws UprezError `invalid-card` for float16 (keep float32 or uint8 at the ends), `invalid-option` for colour given to a grey model
+ * @throws UprezError `invalid-option` for colour given to a grey model
  */
 export function packWindow(window: Image, port: Port): PackedWindow {
-  refuseFloat16(port)
   const { data: pixels, width, height } = window
   const dims = dimsOf(port, width, height)
   if (isBytes(port)) return { data: pixels, dims }
@@ -27,7 +28,7 @@ export function packWindow(window: Image, port: Port): PackedWindow {
     })
   }
   const values = levels(port)
-  const data = port.type === 'uint8' ? new Uint8Array(width * height * port.channels) : new Float32Array(width * height * port.channels)
+  const data = arrayFor(port, width * height * port.channels)
   const { pixel, plane } = strides(port, width * height)
   for (let c = 0; c < port.channels; c++) {
     const from = sampleOf(port, c)
@@ -39,10 +40,10 @@ export function packWindow(window: Image, port: Port): PackedWindow {
 /**
  * What the model's output holds, back as 8-bit RGB: range to 0..255, clamped, rounded half up (NaN becomes 0). Grey comes as R = G = B.
  * @param width of the result in pixels, as `height`
- * @throws UprezError `invalid-card` for float16, `model-mismatch` where the number of values is not width × height × channels
+ * @param data half floats as such or as their bits
+ * @throws UprezError `model-mismatch` where the number of values is not width × height × channels
  */
-export function unpackWindow(data: Float32Array | Uint8Array, width: number, height: number, port: Port): Image {
-  refuseFloat16(port)
+export function unpackWindow(data: ArrayLike<number>, width: number, height: number, port: Port): Image {
   const pixels = width * height
   if (data.length !== pixels * port.channels) {
     throw new UprezError(
@@ -56,6 +57,7 @@ export function unpackWindow(data: Float32Array | Uint8Array, width: number, hei
     )
   }
   if (isBytes(port) && data instanceof Uint8Array) return { data, width, height, channels: 3 }
+  const values = port.type === 'float16' && data instanceof Uint16Array ? fromHalves(data) : data
   const [low, high] = port.range
   const gain = 255 / (high - low)
   const out = new Uint8Array(pixels * 3)
@@ -64,7 +66,7 @@ export function unpackWindow(data: Float32Array | Uint8Array, width: number, hei
   for (let c = 0; c < 3; c++) {
     const to = port.channels === 1 ? c : sampleOf(port, c)
     for (let p = 0, i = port.channels === 1 ? 0 : c * plane, o = to; p < pixels; p++, i += pixel, o += 3) {
-      const v = Math.fround((data[i]! - low) * gain)
+      const v = Math.fround((values[i]! - low) * gain)
       out[o] = v > 0 ? (v < 255 ? Math.fround(v + 0.5) : 255) : 0
     }
   }
@@ -79,11 +81,25 @@ const isBytes = (port: Port) =>
   port.range[0] === 0 &&
   port.range[1] === 255
 
+const ARRAYS = { float32: Float32Array, float16: Uint16Array, uint8: Uint8Array }
+
+/** Room for the values of a port. */
+export function arrayFor({ type }: Port, length: number): PackedWindow['data'] {
+  return new ARRAYS[type](length)
+}
+
+const ROUNDING = { float32: (value: number) => value, float16: toHalf, uint8: Math.round }
+
 /** The port's value for each of the 256 bytes. */
-function levels(port: Port): Float32Array {
-  const [low, high] = port.range
-  const round = port.type === 'uint8' ? Math.round : (v: number) => v
-  return Float32Array.from({ length: 256 }, (_, byte) => round(low + (byte / 255) * (high - low)))
+function levels({ range: [low, high], type }: Port): Float32Array {
+  return Float32Array.from({ length: 256 }, (_, byte) => ROUNDING[type](low + (byte / 255) * (high - low)))
+}
+
+let halves: Float32Array | undefined
+
+function fromHalves(bits: Uint16Array): Float32Array {
+  halves ??= Float32Array.from({ length: 65_536 }, (_, bits) => fromHalf(bits))
+  return Float32Array.from(bits, half => halves![half]!)
 }
 
 // Steps in the port's array: from one pixel to the next, and from one channel to the next.
@@ -93,16 +109,3 @@ const sampleOf = (port: Port, channel: number) => (port.order === 'BGR' ? 2 - ch
 
 const dimsOf = ({ layout, channels }: Port, width: number, height: number): PackedWindow['dims'] =>
   layout === 'NCHW' ? [1, channels, height, width] : [1, height, width, channels]
-
-function refuseFloat16(port: Port): void {
-  if (port.type !== 'float16') return
-  throw new UprezError(
-    'invalid-card',
-    `${port.name}: float16 inputs and outputs are not supported; cast inside the graph and keep float32 or uint8 at its ends`,
-    {
-      param: 'type',
-      expected: 'float32 or uint8',
-      got: 'float16',
-    },
-  )
-}

@@ -7,11 +7,14 @@ import { alphaSample, constantIn, fillTransparent, flatRadius, keepFlatAlpha } f
 import type { Abort, Infer, Progress } from './infer.js'
 import { type SizeOptions, targetSize } from './size.js'
 import { planTiles, type Rect, type Tile } from './tiles.js'
+import { meanOf, type Symmetry, symmetriesFor, turn, turnBack, UNTURNED } from './tta.js'
 import { cut, type Layer, paste } from './windows.js'
 
 export interface UpscaleOptions extends SizeOptions {
   /** Longest side of a tile's window in input pixels; 0 or nothing: chosen by us. */
   tile?: number | undefined
+  /** Test-time augmentation: the mean over the symmetries of each window, at their number times the cost (8, or 4: see tta.ts). */
+  tta?: boolean | undefined
   /** Windows given to `infer` before the first has answered (default 2). */
   concurrency?: number | undefined
   /** Called once before the first tile and after each one. */
@@ -34,9 +37,10 @@ export async function upscale(image: Image, card: UpscaleCard, infer: Infer, opt
   const target = targetSize(image, card.scale, options)
   const tiles = planTiles(image, card, options.tile)
   const enlarged = emptyLike(image, card.scale)
-  const run = (window: Image) => runChecked(window, card, infer)
+  const symmetries = options.tta ? symmetriesFor(card) : [UNTURNED]
+  const run: Run = (window, keep) => runTurned(symmetries, window, keep, turned => runChecked(turned, card, infer))
 
-  const jobs = colourJobs(image, enlarged, tiles, card.scale, run)
+  const jobs = colourJobs(image, enlarged, tiles, card, run)
   const alpha = alphaSample(image.channels)
   const all: Rect = { x: 0, y: 0, width: image.width, height: image.height }
   const oneAlpha = alpha === undefined ? undefined : constantIn(image, alpha, all)
@@ -51,22 +55,46 @@ export async function upscale(image: Image, card: UpscaleCard, infer: Infer, opt
 }
 
 type Job = () => Promise<void>
-type Run = (window: Image) => Promise<Image>
+/** The jobs that run a window, which is cut anew for each; the last to end gives the result on. */
+type Run = (window: () => Image, keep: (result: Image) => void) => Job[]
 
-function colourJobs(image: Image, enlarged: Image, tiles: Tile[], scale: number, run: Run): Job[] {
-  const source = fillTransparent(image)
-  const layer: Layer = image.channels >= 3 ? [0, 1, 2] : [0]
-  const grey = isGrey(source)
-  return tiles.map(tile => async () => {
-    paste(enlarged, await run(cut(source, tile.window, layer)), tile, scale, layer, grey)
+function runTurned(
+  symmetries: Symmetry[],
+  window: () => Image,
+  keep: (result: Image) => void,
+  run: (window: Image) => Promise<Image>,
+): Job[] {
+  const collect = meanOf(symmetries.length)
+  return symmetries.map(symmetry => async () => {
+    const result = collect(turnBack(await run(turn(window(), symmetry)), symmetry))
+    if (result) keep(result)
   })
 }
 
+function colourJobs(image: Image, enlarged: Image, tiles: Tile[], { scale, model }: UpscaleCard, run: Run): Job[] {
+  const source = fillTransparent(image)
+  const layer: Layer = image.channels >= 3 ? [0, 1, 2] : [0]
+  const grey = isGrey(source)
+  // A model of one channel takes each colour by itself.
+  const layers: Layer[] = model.input.channels === 1 && !grey ? [[0], [1], [2]] : [layer]
+  return tiles.flatMap(tile =>
+    layers.flatMap(layer =>
+      run(
+        () => cut(source, tile.window, layer),
+        result => paste(enlarged, result, tile, scale, layer, grey),
+      ),
+    ),
+  )
+}
+
 function alphaJobs(image: Image, enlarged: Image, tiles: Tile[], scale: number, run: Run, sample: 1 | 3): Job[] {
-  return tiles.map(tile => async () => {
+  return tiles.flatMap(tile => {
     const value = constantIn(image, sample, grown(tile.core, flatRadius))
-    if (value !== undefined) fillSample(enlarged, tile.core, scale, sample, value)
-    else paste(enlarged, await run(cut(image, tile.window, [sample])), tile, scale, [sample], true)
+    if (value !== undefined) return async () => fillSample(enlarged, tile.core, scale, sample, value)
+    return run(
+      () => cut(image, tile.window, [sample]),
+      result => paste(enlarged, result, tile, scale, [sample], true),
+    )
   })
 }
 

@@ -5,13 +5,22 @@ import { rateLimit } from 'express-rate-limit'
 import { type Logger, pino } from 'pino'
 import { UprezError } from '../errors.js'
 import type { Engine } from '../infer/engine.js'
+import { createAdmission } from './admission.js'
+import { shuttingDown } from './answer.js'
+import { clientOf } from './client.js'
 import { crossOrigin } from './cors.js'
+import { inferenceHealthRoutes, inferenceMetadataRoutes } from './inference-protocol.js'
+import { createIntake } from './intake.js'
+import type { Jobs } from './jobs.js'
+import { jobRoutes } from './jobs-routes.js'
 import { type Keys, requireKey } from './keys.js'
 import type { ServerLimits } from './limits.js'
 import { readServerLimits } from './limits.js'
 import { requestLog } from './log.js'
+import { createMetrics } from './metrics.js'
 import type { Shelf } from './models.js'
 import { fileRoute, listRoute } from './models.js'
+import { apiRoutes } from './openapi-routes.js'
 import { page, securityHeaders } from './page.js'
 import { methodNotAllowed, notFound, problemHandler } from './problem.js'
 import { upscaleRoute } from './upscale.js'
@@ -19,6 +28,7 @@ import { upscaleRoute } from './upscale.js'
 export interface AppOptions {
   engine: Engine
   shelf: Shelf
+  jobs: Jobs
   limits?: ServerLimits
   /** What `/readyz` says; the caller changes it. */
   state: ServerState
@@ -42,6 +52,7 @@ export function createApp(options: AppOptions): Express {
   const {
     engine,
     shelf,
+    jobs,
     state,
     keys,
     cors = [],
@@ -54,25 +65,40 @@ export function createApp(options: AppOptions): Express {
   app.set('query parser', 'simple')
   app.set('trust proxy', limits.trustedProxies)
 
-  app.use(requestLog(log))
+  const admission = createAdmission(limits)
+  const metrics = createMetrics({ engine, shelf, admission })
+
+  app.use(requestLog(log), metrics.count)
   app.use(securityHeaders(), ...crossOrigin(cors))
   app.use(checkHeaders)
 
-  app.get('/healthz', (_req, res) => {
-    res.json({ status: 'ok', engine: engine.pid ?? null })
-  })
-  app.get('/readyz', (_req, res) => {
-    const status = state.closing ? 'closing' : state.ready ? 'ready' : 'starting'
-    res.status(status === 'ready' ? 200 : 503).json({ status })
-  })
+  const onlyGet = methodNotAllowed('GET', 'HEAD')
+  app
+    .route('/healthz')
+    .get((_req, res) => void res.json({ status: 'ok', engine: engine.pid ?? null }))
+    .all(onlyGet)
+  app
+    .route('/readyz')
+    .get((_req, res) => {
+      const status = state.closing ? 'closing' : state.ready ? 'ready' : 'starting'
+      res.status(status === 'ready' ? 200 : 503).json({ status })
+    })
+    .all(onlyGet)
+  app.use(inferenceHealthRoutes(state))
   app.use(requireKey(keys))
+  app.route('/metrics').get(metrics.route).all(onlyGet)
+  const take = createIntake(shelf, limits, admission)
+  const guards = [refuseWhileClosing(state), ...rateLimited(limits)]
   app
     .route('/upscale')
-    .post(refuseWhileClosing(state), ...rateLimited(limits), upscaleRoute(engine, shelf, limits))
+    .post(guards, upscaleRoute(engine, take, limits))
     .all(methodNotAllowed('POST'))
+  app.use(jobRoutes({ jobs, take, limits, guards }))
   // The second is where the page looks, which on a static host finds a file there.
-  app.route(['/models', '/models/index.json']).get(listRoute(shelf)).all(methodNotAllowed('GET', 'HEAD'))
-  app.route('/models/:id/:file').get(fileRoute(shelf)).all(methodNotAllowed('GET', 'HEAD'))
+  app.route(['/models', '/models/index.json']).get(listRoute(shelf)).all(onlyGet)
+  app.route('/models/:id/:file').get(fileRoute(shelf)).all(onlyGet)
+  app.use(inferenceMetadataRoutes(shelf))
+  app.use(apiRoutes({ shelf, limits, guarded: keys !== undefined }))
   app.use(page(pageFolder))
   app.use(notFound)
   app.use(problemHandler(log))
@@ -95,15 +121,14 @@ const checkHeaders: RequestHandler = ({ headers: { host, expect }, httpVersion }
 }
 
 function refuseWhileClosing(state: ServerState): RequestHandler {
-  return (_req, _res, next) =>
-    next(state.closing ? new UprezError('busy', 'The server is shutting down', { expected: 'another try' }) : undefined)
+  return (_req, _res, next) => next(state.closing ? shuttingDown() : undefined)
 }
 
 function rateLimited({ rateLimit: limit }: ServerLimits): RequestHandler[] {
   if (limit === 0) return []
   const handler: RequestHandler = (_req, _res, next) => {
     const expected = `at most ${limit} pictures per minute`
-    next(new UprezError('rate-limited', `Expected ${expected} from one address (UPREZ_RATE_LIMIT)`, { expected }))
+    next(new UprezError('rate-limited', `Expected ${expected} from one client (UPREZ_RATE_LIMIT)`, { expected }))
   }
   // A proxy that nobody announced makes everybody one address: strict, but not an error in each request's log.
   return [
@@ -112,6 +137,7 @@ function rateLimited({ rateLimit: limit }: ServerLimits): RequestHandler[] {
       limit,
       standardHeaders: 'draft-8',
       legacyHeaders: false,
+      keyGenerator: clientOf,
       handler,
       validate: { xForwardedForHeader: false },
     }),

@@ -8,12 +8,21 @@ export function addServeCommand(program: Command): void {
     .option('-p, --port <number>', 'port to listen on (PORT; default 3000)', wholeNumber)
     .option('--host <address>', 'address to listen on (HOST; default 127.0.0.1: this machine only)')
     .option('-n, --model-name <id>', 'model for requests that name none')
-    .option('-m, --model-path <folder>', 'folder of models, looked at before UPREZ_MODELS and ./models')
+    .option('-m, --model-path <path>', 'folder of models, or an .onnx file, looked at before UPREZ_MODELS and ./models')
+    .option('--precision <name>', 'what models compute in: fp32, fp16 or int8; those without such a file are left out (UPREZ_PRECISION)')
     .option('--cors <origins...>', 'origins of pages that may call it, or * (UPREZ_CORS)')
     .option('--public', 'let other machines in without API keys (UPREZ_PUBLIC=1)')
     .addHelpText('after', '\nLimits are set by UPREZ_* variables: see docs/server.md.\n')
     .action(
-      async (options: { port?: number; host?: string; modelName?: string; modelPath?: string; cors?: string[]; public?: boolean }) => {
+      async (options: {
+        port?: number
+        host?: string
+        modelName?: string
+        modelPath?: string
+        precision?: string
+        cors?: string[]
+        public?: boolean
+      }) => {
         // Express and the rest are not loaded for other commands.
         const { serve } = await import('./serve.js')
         const { modelName: model, ...rest } = options

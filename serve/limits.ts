@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { ErrorCode } from '../errors.js'
-import { readSetting } from '../infer/limits.js'
+import { memoryShare } from '../infer/memory.js'
+import { readSetting } from '../setting.js'
 
 interface ServerLimit {
   /** Environment variable. */
@@ -10,6 +11,8 @@ interface ServerLimit {
   /** What a request beyond it is answered with; null where no request is refused by it. */
   code: ErrorCode | null
   fallback: number
+  /** Of memory: the default shrinks where that is short. */
+  inMemory?: boolean
   check: z.ZodNumber
 }
 
@@ -41,7 +44,22 @@ export const SERVER_LIMITS = {
     about: 'Sum of their bodies or results; a body of unknown length counts as the largest allowed. One picture alone is always let in',
     code: 'busy',
     fallback: 256 * 1024 * 1024,
+    inMemory: true,
     check: fromOne,
+  },
+  maxInFlightMegapixels: {
+    variable: 'UPREZ_MAX_IN_FLIGHT_MEGAPIXELS',
+    about: 'Sum of their megapixels as they are computed, waiting or in work. One picture alone is always let in',
+    code: 'busy',
+    fallback: 500,
+    check: fromOne,
+  },
+  clientInFlight: {
+    variable: 'UPREZ_CLIENT_IN_FLIGHT',
+    about: 'Pictures of one client (API key, else address) at the same time; 0 = no limit of its own',
+    code: 'rate-limited',
+    fallback: 0,
+    check: fromZero,
   },
   maxFormFields: {
     variable: 'UPREZ_MAX_FORM_FIELDS',
@@ -99,6 +117,20 @@ export const SERVER_LIMITS = {
     fallback: 120_000,
     check: milliseconds,
   },
+  requestDeadlineMs: {
+    variable: 'UPREZ_REQUEST_DEADLINE_MS',
+    about: 'Time for a picture that has arrived, waiting included; 0 = none',
+    code: 'timeout',
+    fallback: 120_000,
+    check: fromZero.max(2 ** 31 - 1),
+  },
+  deadlinePerMegapixelMs: {
+    variable: 'UPREZ_DEADLINE_PER_MEGAPIXEL_MS',
+    about: 'Time that each megapixel to be computed adds to that',
+    code: 'timeout',
+    fallback: 5000,
+    check: fromZero,
+  },
   sendTimeoutMs: {
     variable: 'UPREZ_SEND_TIMEOUT_MS',
     about: 'Time in which a client takes nothing of a result before its connection is closed',
@@ -120,9 +152,44 @@ export const SERVER_LIMITS = {
     fallback: 25_000,
     check: fromZero.max(2 ** 31 - 1),
   },
+  maxQueuedJobs: {
+    variable: 'UPREZ_MAX_QUEUED_JOBS',
+    about: 'Jobs that wait their turn',
+    code: 'busy',
+    fallback: 100,
+    check: fromOne,
+  },
+  maxRunningJobs: {
+    variable: 'UPREZ_MAX_RUNNING_JOBS',
+    about: 'Jobs in work at the same time; the rest of the engine is for `POST /upscale`',
+    code: null,
+    fallback: 2,
+    check: fromOne,
+  },
+  maxKeptJobs: {
+    variable: 'UPREZ_MAX_KEPT_JOBS',
+    about: 'Finished jobs that are remembered; the first to finish are forgotten first, with their results',
+    code: 'not-found',
+    fallback: 10_000,
+    check: fromOne,
+  },
+  jobsMaxBytes: {
+    variable: 'UPREZ_JOBS_MAX_BYTES',
+    about: 'Uploads and results of jobs on disk; the oldest results make room (`result-expired`), and what can never fit is refused',
+    code: 'no-space',
+    fallback: 2 * 1024 ** 3,
+    check: fromOne,
+  },
+  jobTtlMs: {
+    variable: 'UPREZ_JOB_TTL_MS',
+    about: "Time that a finished job's result and its Idempotency-Key are kept",
+    code: 'result-expired',
+    fallback: 3_600_000,
+    check: milliseconds,
+  },
   rateLimit: {
     variable: 'UPREZ_RATE_LIMIT',
-    about: 'Pictures per minute and address; 0 = no limit',
+    about: 'Pictures per minute and client (API key, else address); 0 = no limit',
     code: 'rate-limited',
     fallback: 0,
     check: fromZero,
@@ -138,6 +205,8 @@ export const SERVER_LIMITS = {
 
 export type ServerLimits = Record<keyof typeof SERVER_LIMITS, number>
 
+const defaultOf = ({ fallback, inMemory = false }: ServerLimit): number => (inMemory ? Math.ceil(fallback * memoryShare()) : fallback)
+
 /**
  * The limits in force: what the caller asks for, else the environment, else the default.
  * @throws UprezError `invalid-option` naming the limit or the variable
@@ -145,7 +214,7 @@ export type ServerLimits = Record<keyof typeof SERVER_LIMITS, number>
 export function readServerLimits(asked: Partial<ServerLimits> = {}, environment: NodeJS.ProcessEnv = process.env): ServerLimits {
   const entries = Object.entries(SERVER_LIMITS).map(([name, limit]) => [
     name,
-    readSetting(name, limit, asked[name as keyof ServerLimits], environment) ?? limit.fallback,
+    readSetting(name, limit, asked[name as keyof ServerLimits], environment) ?? defaultOf(limit),
   ])
   return Object.fromEntries(entries) as ServerLimits
 }

@@ -8,14 +8,21 @@ import type { UpscaleCard } from '../models/card.js'
 export interface ShelvedModel {
   card: UpscaleCard
   folder: string
+  /** Tells it from one that lies, or lay, in the same folder at another time. */
+  version: string
 }
 
-/** The models of one server, read once when it starts. */
+/** The models of one server. */
 export interface Shelf {
-  models: ShelvedModel[]
-  standard: ShelvedModel
+  readonly models: readonly ShelvedModel[]
+  /** Id of the model for requests that name none. It stays, whatever comes and goes. */
+  readonly standardId: string
+  /** @throws UprezError `unknown-model` where it has gone */
+  readonly standard: ShelvedModel
   /** @throws UprezError `unknown-model` with the nearest id */
   find(id: string | undefined): ShelvedModel
+  /** From now on these are offered. Requests under way go on with what they found. */
+  replace(models: readonly ShelvedModel[]): void
 }
 
 /**
@@ -23,39 +30,52 @@ export interface Shelf {
  * @param standard id of another default
  * @throws UprezError `unknown-model`
  */
-export function createShelf(models: ShelvedModel[], standard?: string): Shelf {
-  const byId = new Map(models.map(model => [model.card.id, model]))
-  const ids = [...byId.keys()]
-  const lookUp = (id: string): ShelvedModel => {
-    const model = byId.get(id)
-    if (model) return model
-    const expected = ids.length > 0 ? `one of ${ids.join(', ')}` : 'a model in -m, UPREZ_MODELS or ./models'
-    const nearest = ids.length > 0 ? `. Did you mean ${closest(id, ids)}?` : ''
-    throw new UprezError('unknown-model', `Expected ${expected} for model but received ${id}${nearest}`, {
-      param: 'model',
-      expected,
-      got: id,
-    })
+export function createShelf(models: readonly ShelvedModel[], standard?: string): Shelf {
+  let offered = models
+  const standardId = standard ?? models[0]?.card.id ?? 'none'
+  const shelf: Shelf = {
+    get models() {
+      return offered
+    },
+    standardId,
+    get standard() {
+      return shelf.find(standardId)
+    },
+    find(id = standardId) {
+      const model = offered.find(({ card }) => card.id === id)
+      if (model) return model
+      const ids = offered.map(({ card }) => card.id)
+      const expected = ids.length > 0 ? `one of ${ids.join(', ')}` : 'a model in -m, UPREZ_MODELS or ./models'
+      const nearest = ids.length > 0 ? `. Did you mean ${closest(id, ids)}?` : ''
+      throw new UprezError('unknown-model', `Expected ${expected} for model but received ${id}${nearest}`, {
+        param: 'model',
+        expected,
+        got: id,
+      })
+    },
+    replace(models) {
+      offered = models
+    },
   }
-  const first = lookUp(standard ?? ids[0] ?? 'none')
-  return { models, standard: first, find: id => (id === undefined ? first : lookUp(id)) }
+  shelf.find(undefined)
+  return shelf
 }
 
 /** `GET /models`: what can be asked for. */
 export function listRoute(shelf: Shelf): RequestHandler {
-  const models = shelf.models.map(({ card }) => ({
-    id: card.id,
-    title: card.title,
-    purpose: card.purpose,
-    task: card.task,
-    scale: card.scale,
-    default: card === shelf.standard.card,
-    parameters: card.parameters,
-    scores: card.scores,
-    licence: card.licence,
-    card: `/models/${card.id}/card.json`,
-  }))
   return (_req, res) => {
+    const models = shelf.models.map(({ card }) => ({
+      id: card.id,
+      title: card.title,
+      purpose: card.purpose,
+      task: card.task,
+      scale: card.scale,
+      default: card.id === shelf.standardId,
+      parameters: card.parameters,
+      scores: card.scores,
+      licence: card.licence,
+      card: `/models/${card.id}/card.json`,
+    }))
     res.set('Cache-Control', 'no-cache').json({ models })
   }
 }

@@ -9,15 +9,19 @@ export interface UpscaleOptions {
   scale?: number | undefined
   width?: number | undefined
   height?: number | undefined
+  longest?: number | undefined
   format?: OutputFormat | 'auto' | undefined
   quality?: number | undefined
   tile?: number | undefined
+  tta?: boolean | undefined
 }
 
-const whole = (min: number, max: number) => z.string().regex(/^\d+$/).transform(Number).pipe(z.number().min(min).max(max))
+const whole = (min: number, max: number) => z.string().regex(/^\d+$/).transform(Number).pipe(z.int().min(min).max(max))
+
+const pixels = () => whole(1, 65_535).describe('a whole number of pixels from 1 to 65535')
 
 /** Each option with the words for what it expects. Whether the picture allows it, the engine says. */
-const OPTIONS = {
+export const OPTIONS = {
   model: z
     .string()
     .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/)
@@ -28,8 +32,9 @@ const OPTIONS = {
     .transform(Number)
     .pipe(z.number().min(0.01).max(64))
     .describe('a number from 0.01 to 64, such as 2 or 1.5'),
-  width: whole(1, 65_535).describe('a whole number of pixels from 1 to 65535'),
-  height: whole(1, 65_535).describe('a whole number of pixels from 1 to 65535'),
+  width: pixels(),
+  height: pixels(),
+  longest: pixels(),
   format: z
     .string()
     .toLowerCase()
@@ -38,6 +43,11 @@ const OPTIONS = {
     .describe('one of auto, png, jpg, webp, avif'),
   quality: whole(1, 100).describe('a whole number from 1 to 100'),
   tile: whole(0, 65_535).describe('a whole number of input pixels from 0 to 65535 (0: chosen by the server)'),
+  tta: z
+    .enum(['true', 'false'])
+    .transform(text => text === 'true')
+    .pipe(z.boolean())
+    .describe('true or false'),
 }
 
 const NAMES = Object.keys(OPTIONS)
@@ -60,15 +70,22 @@ export function parseOptions(...sources: Fields[]): UpscaleOptions {
     if (!result.success) throw invalidOption(name, OPTIONS[name].description!, value!)
     options[name] = result.data
   }
-  const size = ['width', 'height'].find(name => options[name] !== undefined)
-  if (size !== undefined && options.scale !== undefined) {
-    throw new UprezError('invalid-option', `Expected either scale or ${size} but received both`, {
-      param: 'scale',
-      expected: `either scale or ${size}`,
-      got: 'both',
-    })
+  for (const [name, others] of EXCLUSIVE) {
+    const other = others.find(other => options[other] !== undefined)
+    if (options[name] !== undefined && other !== undefined) throw notBoth(name, other)
   }
   return options
+}
+
+/** Ways to say how large the result is to be, of which one will do. */
+const EXCLUSIVE = [
+  ['scale', ['width', 'height', 'longest']],
+  ['longest', ['width', 'height']],
+] as const
+
+function notBoth(name: string, other: string): UprezError {
+  const expected = `either ${name} or ${other}`
+  return new UprezError('invalid-option', `Expected ${expected} but received both`, { param: name, expected, got: 'both' })
 }
 
 /** Refuses a field that nothing is known about, naming the one that may have been meant. */

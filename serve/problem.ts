@@ -1,19 +1,24 @@
 import type { ErrorRequestHandler, RequestHandler } from 'express'
 import type { Logger } from 'pino'
+import { z } from 'zod'
 import { ERROR_TABLE, UprezError } from '../errors.js'
 import { hangUpUnlessRead } from './hangup.js'
 
 /** The body of every answer that is an error, RFC 9457. */
-export interface Problem {
-  type: string
-  title: string
-  status: number
-  detail: string
-  code: string
-  param?: string
-  expected?: string
-  got?: string
-}
+export const problemSchema = z
+  .strictObject({
+    type: z.string(),
+    title: z.string(),
+    status: z.int().min(400).max(599),
+    detail: z.string(),
+    code: z.enum(Object.keys(ERROR_TABLE)).describe('stable'),
+    param: z.string().optional().describe('the option, field or header it is about'),
+    expected: z.string().optional().describe('what would have been right'),
+    got: z.string().optional().describe('what came instead'),
+  })
+  .meta({ id: 'Problem' })
+
+export type Problem = z.infer<typeof problemSchema>
 
 /** `application/problem+json` */
 export const PROBLEM_TYPE = 'application/problem+json'
@@ -36,7 +41,8 @@ export function problemHandler(log: Logger): ErrorRequestHandler {
     if (res.headersSent) return void res.destroy()
     res.removeHeader('ETag')
     res.set('Cache-Control', 'no-store')
-    if (problem.code === 'busy') res.set('Retry-After', '2')
+    const { retryAfter = problem.code === 'busy' ? 2 : undefined } = error
+    if (retryAfter !== undefined) res.set('Retry-After', String(retryAfter))
     hangUpUnlessRead(req, res)
     res
       .status(problem.status)
@@ -50,7 +56,7 @@ export const notFound: RequestHandler = (req, _res, next) => {
   next(
     new UprezError('not-found', `Nothing is at ${got}`, {
       param: 'path',
-      expected: 'POST /upscale, GET /models, /healthz, /readyz or /',
+      expected: 'POST /upscale, POST /jobs, GET /models, /docs, /healthz, /readyz or /',
       got,
     }),
   )

@@ -5,15 +5,22 @@ import { z } from 'zod'
 import { UprezError } from '../errors.js'
 import { cpusAllowed } from '../infer/cpus.js'
 import { startEngine } from '../infer/engine.js'
-import { ENGINE_SETTINGS, readSetting } from '../infer/limits.js'
-import { DEFAULT_MODEL, listModels } from '../models/catalog.js'
+import { ENGINE_SETTINGS, readPrecision } from '../infer/limits.js'
+import { memoryAllowed, memoryShare } from '../infer/memory.js'
+import { DEFAULT_MODEL } from '../models/catalog.js'
+import { modelFolder } from '../probe/model-folder.js'
+import { readSetting } from '../setting.js'
 import { listenForStop } from '../stop.js'
 import { createApp, type ServerState } from './app.js'
+import { openJobs } from './jobs.js'
+import { openJobsFolder } from './jobs-folder.js'
 import { readKeys } from './keys.js'
 import { readServerLimits } from './limits.js'
-import { createShelf, type Shelf } from './models.js'
+import { createShelf, type Shelf, type ShelvedModel } from './models.js'
+import { findOffered, type OfferOptions } from './offered.js'
 import { invalidOption } from './options.js'
 import { createHttpServer, listen } from './server.js'
+import { keepShelf } from './shelf-keeper.js'
 import { warmUp } from './warmup.js'
 
 export interface ServeOptions {
@@ -24,6 +31,8 @@ export interface ServeOptions {
   /** Id of the model that serves where a request names none. */
   model?: string | undefined
   modelPath?: string | undefined
+  /** What models compute in; those without such a file are not offered. Default: UPREZ_PRECISION, else fp32. */
+  precision?: string | undefined
   /** Origins of pages that may call it, in place of UPREZ_CORS. */
   cors?: string[] | undefined
   /** Other machines may use it without a key; in place of UPREZ_PUBLIC=1. */
@@ -46,12 +55,19 @@ export async function serve(options: ServeOptions): Promise<void> {
   const cors = options.cors ?? (process.env.UPREZ_CORS ?? '').split(/[\s,]+/).filter(origin => origin !== '')
   const threads = readSetting('threads', ENGINE_SETTINGS.threads, undefined) ?? cpusAllowed()
   const log = pino({ level: logLevel(), base: undefined, timestamp: pino.stdTimeFunctions.isoTime })
-  const shelf = await fillShelf(options)
+  const precision = readPrecision(options.precision)
+  const offer = { modelPath: await modelFolder(options.modelPath, { say }), precision }
+  const shelf = await fillShelf(offer, options.model)
 
   const stop = listenForStop(() => say(`finishing what is in flight, at most ${limits.shutdownGraceMs} ms; once more ends at once`))
-  const engine = await startEngine({ threads })
+  const folder = await openJobsFolder(process.env.UPREZ_JOBS_DIR || undefined)
+  const engine = await startEngine({ threads, precision })
+  const jobs = openJobs({ engine, limits, folder, log })
+  const onGone = ({ folder, version }: ShelvedModel) => engine.forget(folder, version)
+  const keeper = keepShelf(shelf, offer, { onGone, say })
+  process.on('SIGHUP', keeper.refresh)
   const state: ServerState = { ready: false, closing: false }
-  const { server, connections } = createHttpServer(createApp({ engine, shelf, limits, state, log, keys, cors }), limits)
+  const { server, connections } = createHttpServer(createApp({ engine, shelf, jobs, limits, state, log, keys, cors }), limits)
   try {
     const open = await listen(server, port, host)
     await warmUp(engine, shelf.standard.folder)
@@ -66,20 +82,26 @@ export async function serve(options: ServeOptions): Promise<void> {
 
     if (!stop.signal.aborted) await once(stop.signal, 'abort')
     state.closing = true
-    const drained = connections.drain()
+    // Who has a job in work comes back for its result, so the door stays open for that long.
+    const drained = jobs.drain().then(() => connections.drain())
     await Promise.race([drained, delay(limits.shutdownGraceMs, undefined, { ref: false })])
   } finally {
+    process.off('SIGHUP', keeper.refresh)
+    keeper.close()
     // What still runs is answered with `busy` and has a moment to hear it.
     await engine.close()
+    await jobs.close()
     await Promise.race([connections.drain(), delay(200)])
     connections.cut()
   }
 }
 
 /** The default model is the one asked for; else, of the models asked for by path, the first; else the one we ship. */
-async function fillShelf({ model, modelPath }: ServeOptions): Promise<Shelf> {
-  const models = await listModels({ modelPath })
-  const shipped = modelPath === undefined ? models.find(({ card }) => card.id === DEFAULT_MODEL) : undefined
+async function fillShelf(offer: OfferOptions, model: string | undefined): Promise<Shelf> {
+  const { models, faults } = await findOffered(offer, [])
+  const shipped = offer.modelPath === undefined ? models.find(({ card }) => card.id === DEFAULT_MODEL) : undefined
+  const fault = faults.find(fault => models.length === 0 || fault.model?.card.id === model)
+  if (fault) throw fault.error
   return createShelf(models, model ?? shipped?.card.id)
 }
 
@@ -95,6 +117,7 @@ function announce(host: string, port: number, models: string[], threads: number,
   const url = `http://${isLoopback(host) || isEverywhere(host) ? 'localhost' : host.includes(':') ? `[${host}]` : host}:${port}`
   say(`${url}/ is ready: ${models.join(', ')}; ${threads} thread${threads === 1 ? '' : 's'}`)
   say(`try: curl ${guarded ? '-H "Authorization: Bearer $KEY" ' : ''}-F img=@low.png ${url}/upscale -o high.png`)
+  if (memoryShare() < 1) say(`${Math.round(memoryAllowed() / 2 ** 20)} MiB of memory: the default limits of what is held in it are smaller`)
   if (isLoopback(host)) return
   const whom = guarded ? 'who has a key can use it' : 'everybody who reaches it can use it'
   say(`HOST is ${host}: ${whom}, over an unencrypted connection (no TLS). Put a proxy with TLS in front of it: docs/serving.md.`)

@@ -4,12 +4,13 @@ import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseSync } from 'vite'
 
-const COMMANDS = ['batch', 'serve', 'train', 'export', 'eval', 'doctor', 'nets']
+const COMMANDS = ['batch', 'serve', 'train', 'export', 'eval', 'doctor', 'probe']
 const EVERYTHING = [
   'models',
   'image',
   'runtime',
   'infer',
+  'probe',
   'web',
   'serve',
   'batch',
@@ -27,22 +28,23 @@ const ARROWS = {
   models: [],
   image: [],
   runtime: ['image', 'models'],
-  infer: ['runtime', 'image', 'models'],
+  probe: ['image', 'models'],
+  infer: ['runtime', 'image', 'models', 'probe'],
   web: ['runtime', 'image', 'models'],
-  serve: ['infer', 'models'],
-  batch: ['infer', 'models'],
+  serve: ['infer', 'models', 'probe'],
+  batch: ['infer', 'models', 'probe'],
   'web-demo': ['web', 'models'],
   nets: [],
   train: ['nets', 'image', 'models'],
-  export: ['nets', 'image', 'models'],
-  eval: ['infer', 'image', 'models'],
+  export: ['nets', 'image', 'models', 'probe'],
+  eval: ['infer', 'image', 'models', 'probe'],
   doctor: ['infer', 'nets', 'models'],
   bin: COMMANDS,
   bench: EVERYTHING,
   test: EVERYTHING,
 }
 /** From these rooms no chain of static imports may end at TensorFlow.js: what only training needs is never loaded by the rest. */
-const WITHOUT_TENSORFLOW = ['models', 'image', 'runtime', 'infer', 'web', 'serve', 'batch', 'web-demo', 'bin']
+const WITHOUT_TENSORFLOW = ['models', 'image', 'runtime', 'infer', 'probe', 'web', 'serve', 'batch', 'web-demo', 'bin']
 
 const root = resolve(process.argv[2] ?? fileURLToPath(new URL('..', import.meta.url)))
 const files = new Map(sourceFiles().map(file => [file, importsOf(file)]))

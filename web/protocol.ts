@@ -1,5 +1,6 @@
 import type { PlainError } from '../errors.js'
 import type { UpscaleCard } from '../models/card.js'
+import type { Precision } from '../models/precision.js'
 import type { Progress } from '../runtime/infer.js'
 
 /** What travels between the page and the worker; everything here survives structured cloning. */
@@ -15,6 +16,7 @@ export interface StartOptions {
   models: string | null
   provider: 'auto' | Provider
   threads: number | null
+  precision: Precision
   /** Folder holding ONNX Runtime's .mjs and .wasm files; null: where the bundler put them. */
   wasm: string | null
 }

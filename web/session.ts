@@ -3,6 +3,7 @@ import * as webgpuBuild from 'onnxruntime-web/webgpu'
 import { UprezError } from '../errors.js'
 import type { Image } from '../image/image.js'
 import { type GraphFile, servingFile } from '../models/card.js'
+import type { Precision } from '../models/precision.js'
 import type { Infer } from '../runtime/infer.js'
 import { packWindow, unpackWindow } from '../runtime/ports.js'
 import type { Model } from './model.js'
@@ -17,16 +18,19 @@ export interface Session {
 export interface SessionOptions {
   provider: 'auto' | Provider
   threads: number
+  precision: Precision
   /** Folder holding ONNX Runtime's files, ending in '/'; null: where the bundler put them. */
   wasm: string | null
 }
 
 /**
  * `auto` takes WebGPU only if a test window comes out as wasm computes it, and goes over to wasm if WebGPU fails later.
- * @throws UprezError `provider-unavailable`; `unknown-model`, `model-mismatch` from fetching the graph
+ * @throws UprezError `provider-unavailable`; `unknown-model`, `model-mismatch` from fetching the graph; `invalid-option` where there is
+ *   none of the precision
  */
 export async function startSession(model: Model, options: SessionOptions): Promise<Session> {
   if (options.provider === 'wasm') return wasmSession(model, options, null)
+  if (options.precision !== 'fp32') return wasmSession(model, options, `${options.precision} is computed in wasm`)
   const gpu = await startWebgpu(model, options).catch((error: unknown) => {
     if (error instanceof UprezError && error.code !== 'provider-unavailable') throw error
     return messageOf(error)
@@ -41,7 +45,7 @@ export async function startSession(model: Model, options: SessionOptions): Promi
 }
 
 async function wasmSession(model: Model, options: SessionOptions, fallback: string | null): Promise<Session> {
-  const file = servingFile(model.card)
+  const file = servingFile(model.card, options.precision)
   const session = await createSession(wasmBuild, WASM_FILES, 'wasm', file, model, options)
   const threads = wasmBuild.env.wasm.numThreads ?? 1
   return { infer: inferWith(wasmBuild, session, file, model.card.scale), running: () => ({ provider: 'wasm', threads, fallback }) }
@@ -130,7 +134,7 @@ function inferWith(build: Build, session: wasmBuild.InferenceSession, file: Grap
   const run = async (window: Image): Promise<Image> => {
     await nextTurn()
     const { data, dims } = packWindow(window, file.input)
-    const input = data instanceof Uint8Array ? new build.Tensor('uint8', data, dims) : new build.Tensor('float32', data, dims)
+    const input = new build.Tensor(file.input.type, data, dims)
     const outputs = await session.run({ [file.input.name]: input })
     const output = outputs[file.output.name]
     if (!output)
@@ -138,7 +142,7 @@ function inferWith(build: Build, session: wasmBuild.InferenceSession, file: Grap
         param: 'output',
         expected: file.output.name,
       })
-    const values = (await output.getData()) as Float32Array | Uint8Array
+    const values = (await output.getData()) as ArrayLike<number>
     const image = unpackWindow(values, window.width * scale, window.height * scale, file.output)
     output.dispose()
     return image

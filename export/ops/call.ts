@@ -2,7 +2,7 @@ import type * as tf from '@tensorflow/tfjs'
 import { UprezError } from '../../errors.js'
 import type { Attribute, Constant } from '../graph.js'
 
-type Shape = (number | null)[]
+export type Shape = (number | null)[]
 
 /**
  * One call of a layer, as an op sees it. Values of four dimensions are NCHW in the graph, all others as in tfjs; the layer's weights,
@@ -20,7 +20,7 @@ export interface LayerCall {
   outputShape: Shape
   /** Adds a node and returns the name of its first answer. */
   add(op: string, inputs: string[], attributes?: Record<string, Attribute>): string
-  /** Adds a constant of this layer and returns its name. */
+  /** Adds a constant of this layer and returns its name: a number is added where another constant has it. */
   constant(name: string, constant: Constant): string
 }
 
@@ -32,4 +32,9 @@ export type Ops = Record<string, Op>
 
 export function unsupported(layer: tf.layers.Layer, reason: string): UprezError {
   return new UprezError('unsupported-layer', `layer ${layer.name}: ${reason}`, { param: layer.name, got: layer.getClassName() })
+}
+
+/** @throws UprezError `unsupported-layer` where the layer takes its pictures as NCHW in tfjs already */
+export function channelsLast({ layer, config }: LayerCall): void {
+  if (config.dataFormat === 'channelsFirst') throw unsupported(layer, 'expected dataFormat channelsLast, got channelsFirst')
 }

@@ -1,33 +1,40 @@
+import type * as TF from '@tensorflow/tfjs'
 import type { CollapsibleLayer } from '../../nets/layers/collapsible-conv.js'
 import type { Attribute, Constant } from '../graph.js'
 import { floats } from '../graph.js'
 import { activate, leakyRelu } from './activations.js'
 import type { LayerCall, Op } from './call.js'
-import { unsupported } from './call.js'
+import { channelsLast, unsupported } from './call.js'
 import { transposed, weight } from './weights.js'
+import { alongSteps, frame, type WindowConfig } from './windows.js'
 
-type Pair = [number, number]
-
-interface ConvolutionConfig {
-  kernelSize: Pair
-  strides: Pair
-  dilationRate: Pair
-  padding: 'same' | 'valid'
-  dataFormat: string
-  useBias: boolean
-  activation: string
+interface ConvolutionConfig extends WindowConfig {
+  kernelSize: number[]
 }
 
 const conv2d: Op = call => {
   const [kernel, bias] = call.layer.getWeights()
-  return convolution(call, weight(kernel!, [3, 2, 0, 1]), bias && weight(bias))
+  return convolution(call, weight(kernel!, [3, 2, 0, 1]), bias)
 }
 
-const depthwiseConv2d: Op = call => {
+const conv1d: Op = call => {
   const [kernel, bias] = call.layer.getWeights()
-  const [kh, kw, channels, multiplier] = kernel!.shape as [number, number, number, number]
-  const filters = transposed([kh, kw, 1, channels * multiplier], kernel!.dataSync(), [3, 2, 0, 1])
-  return convolution(call, filters, bias && weight(bias), { group: { int: channels } })
+  return alongSteps(call, steps => convolution(steps, weight(kernel!, [2, 1, 0]), bias))
+}
+
+/** tfjs' layer takes a dilation and leaves it out: a network that was trained with one elsewhere would be another. */
+const depthwiseConv2d: Op = call => {
+  const { dilationRate } = call.config as unknown as ConvolutionConfig
+  if (dilationRate!.some(rate => rate !== 1)) throw unsupported(call.layer, `tfjs ignores its dilationRate ${dilationRate!.join('×')}`)
+  const [kernel, bias] = call.layer.getWeights()
+  return depthwise(call, kernel!, bias)
+}
+
+/** A depthwise convolution, then one of 1×1 over all channels. */
+const separableConv2d: Op = call => {
+  const [spatial, pointwise, bias] = call.layer.getWeights()
+  const apart = depthwise(call, spatial!, undefined, 'depthwise_')
+  return pointwiseConvolution(call, apart, weight(pointwise!, [3, 2, 0, 1]), bias)
 }
 
 /** The network's own layer: whatever its kernel is made of in training, it is exported as the one convolution it amounts to. */
@@ -36,7 +43,7 @@ const collapsibleConv2d: Op = call => {
   const { kernel, bias } = layer.collapsed()
   const filters = weight(kernel, [3, 2, 0, 1])
   kernel.dispose()
-  const [kh, kw] = filters.dims.slice(2) as Pair
+  const [kh, kw] = filters.dims.slice(2) as [number, number]
   const pads = [(kh - 1) / 2, (kw - 1) / 2]
   const output = call.add('Conv', [call.inputs[0]!, call.constant('kernel', filters), call.constant('bias', weight(bias))], {
     kernel_shape: { ints: [kh, kw] },
@@ -46,66 +53,91 @@ const collapsibleConv2d: Op = call => {
 }
 
 const conv2dTranspose: Op = call => {
-  const { kernelSize, strides, padding, useBias, activation } = channelsLast(call)
+  channelsLast(call)
+  const { kernelSize, strides, padding } = call.config as unknown as ConvolutionConfig
   const [kernel, bias] = call.layer.getWeights()
   const filters = weight(kernel!, [3, 2, 0, 1])
-  const offsets = useBias ? weight(bias!) : floats([filters.dims[1]!], new Float32Array(filters.dims[1]!))
+  const offsets = biasOf(bias, filters.dims[1]!)
   const surplus = kernelSize.map((k, i) => (padding === 'same' ? Math.max(0, k - strides[i]!) : 0))
-  const output = call.add('ConvTranspose', [call.inputs[0]!, call.constant('kernel', filters), call.constant('bias', offsets)], {
+  return call.add('ConvTranspose', [call.inputs[0]!, call.constant('kernel', filters), call.constant('bias', offsets)], {
     kernel_shape: { ints: kernelSize },
     strides: { ints: strides },
     pads: { ints: [...surplus.map(t => Math.floor(t / 2)), ...surplus.map(t => Math.ceil(t / 2))] },
     output_padding: { ints: kernelSize.map((k, i) => Math.max(0, strides[i]! - k)) },
   })
-  return activate(call, activation, output)
+}
+
+/** Over tfjs' last axis; in pictures that is a convolution of 1×1. */
+const dense: Op = call => {
+  const [x] = call.inputs as [string]
+  const [kernel, bias] = call.layer.getWeights()
+  const rank = call.inputShape.length
+  if (rank === 4) {
+    const filters = weight(kernel!, [1, 0])
+    return pointwiseConvolution(call, x, floats([...filters.dims, 1, 1], filters.data), bias)
+  }
+  const matrix = call.constant('kernel', weight(kernel!))
+  const offsets = bias ? [call.constant('bias', weight(bias))] : []
+  if (rank === 2) return call.add('Gemm', [x, matrix, ...offsets])
+  return offsets.reduce((sum, offset) => call.add('Add', [sum, offset]), call.add('MatMul', [x, matrix]))
 }
 
 /** A layer of ours. */
 const stridedConv2d: Op = call => {
   const { stride } = call.config as { stride: number }
-  const config = { strides: [stride, stride], dilationRate: [1, 1], padding: 'same', dataFormat: 'channelsLast', activation: 'linear' }
-  return conv2d({ ...call, config })
+  return conv2d({ ...call, config: { strides: [stride, stride], dilationRate: [1, 1], padding: 'same' } })
 }
 
-export const convolutionOps = {
-  Conv2D: conv2d,
-  DepthwiseConv2D: depthwiseConv2d,
+/** With the activation that tfjs' layer ends in. */
+const activated =
+  (op: Op): Op =>
+  call =>
+    activate(call, call.config.activation as string, op(call))
+
+export const convolutionOps: Record<string, Op> = {
+  Conv1D: activated(conv1d),
+  Conv2D: activated(conv2d),
+  DepthwiseConv2D: activated(depthwiseConv2d),
+  SeparableConv2D: activated(separableConv2d),
+  Conv2DTranspose: activated(conv2dTranspose),
+  Dense: activated(dense),
   CollapsibleConv2D: collapsibleConv2d,
   StridedConv2D: stridedConv2d,
-  Conv2DTranspose: conv2dTranspose,
 }
 
-function convolution(call: LayerCall, filters: Constant, bias: Constant | undefined, more: Record<string, Attribute> = {}): string {
-  const config = channelsLast(call)
-  const kernelSize = filters.dims.slice(2) as Pair
-  const offsets = bias ?? floats([filters.dims[0]!], new Float32Array(filters.dims[0]!))
-  const output = call.add('Conv', [call.inputs[0]!, call.constant('kernel', filters), call.constant('bias', offsets)], {
+/** @param prefix of the constants' names */
+function depthwise(call: LayerCall, kernel: TF.Tensor, bias: TF.Tensor | undefined, prefix?: string): string {
+  const [kh, kw, channels, multiplier] = kernel.shape as [number, number, number, number]
+  const filters = transposed([kh, kw, 1, channels * multiplier], kernel.dataSync(), [3, 2, 0, 1])
+  return convolution(call, filters, bias, { group: { int: channels } }, prefix)
+}
+
+function convolution(
+  call: LayerCall,
+  filters: Constant,
+  bias: TF.Tensor | undefined,
+  more: Record<string, Attribute> = {},
+  prefix = '',
+): string {
+  channelsLast(call)
+  const config = call.config as unknown as ConvolutionConfig
+  const kernelSize = filters.dims.slice(2)
+  const kernel = call.constant(`${prefix}kernel`, filters)
+  const offsets = call.constant(`${prefix}bias`, biasOf(bias, filters.dims[0]!))
+  return call.add('Conv', [call.inputs[0]!, kernel, offsets], {
     kernel_shape: { ints: kernelSize },
-    strides: { ints: config.strides },
-    dilations: { ints: config.dilationRate },
-    ...padding(config, kernelSize, call.inputShape),
+    dilations: { ints: config.dilationRate! },
+    ...frame(config, kernelSize, call.inputShape),
     ...more,
   })
-  return activate(call, config.activation, output)
 }
 
-function channelsLast(call: LayerCall): ConvolutionConfig {
-  const config = call.config as unknown as ConvolutionConfig
-  if (config.dataFormat !== 'channelsLast') throw unsupported(call.layer, `expected dataFormat channelsLast, got ${config.dataFormat}`)
-  return config
+function pointwiseConvolution(call: LayerCall, x: string, filters: Constant, bias: TF.Tensor | undefined): string {
+  const offsets = biasOf(bias, filters.dims[0]!)
+  return call.add('Conv', [x, call.constant('kernel', filters), call.constant('bias', offsets)], { kernel_shape: { ints: [1, 1] } })
 }
 
-/** tfjs pads 'same' by the input's size, more at the end than at the start: with a stride only a fixed size has fixed pads. */
-function padding(config: ConvolutionConfig, kernelSize: Pair, inputShape: (number | null)[]): Record<string, Attribute> {
-  if (config.padding === 'valid') return {}
-  const sizes = inputShape.slice(1, 3)
-  if (config.strides.some((stride, i) => stride > 1 && sizes[i] === null)) return { auto_pad: { string: 'SAME_UPPER' } }
-  const total = kernelSize.map((k, i) => {
-    const reach = config.dilationRate[i]! * (k - 1)
-    const stride = config.strides[i]!
-    if (stride === 1) return reach
-    const size = sizes[i]!
-    return Math.max(0, (Math.ceil(size / stride) - 1) * stride + reach + 1 - size)
-  })
-  return { pads: { ints: [...total.map(t => Math.floor(t / 2)), ...total.map(t => Math.ceil(t / 2))] } }
+/** Every convolution has one, so that a pass can add to it. */
+function biasOf(bias: TF.Tensor | undefined, filters: number): Constant {
+  return bias ? weight(bias) : floats([filters], new Float32Array(filters))
 }

@@ -1,22 +1,25 @@
 import type { Graph } from '../graph.js'
 
-/** Takes Identity nodes out. One that hands a graph input to a graph output stays: both keep their names. */
+/** Takes Identity nodes out. One that hands an input or a constant of the graph to one of its outputs stays: both keep their names. */
 export function dropIdentities(graph: Graph): Graph {
-  let result = graph
-  for (const { op, outputs } of graph.nodes) {
-    if (op === 'Identity') result = dropIdentity(result, outputs[0]!)
+  const fixed = new Set([...graph.inputs.map(input => input.name), ...graph.initializers.keys()])
+  const results = new Set(graph.outputs.map(output => output.name))
+  /** What a value is the same as, and the name that a value gets from the graph's output that it is. */
+  const sources = new Map<string, string>()
+  const renamed = new Map<string, string>()
+  const nodes = graph.nodes.filter(({ op, inputs, outputs }) => {
+    if (op !== 'Identity') return true
+    const from = sources.get(inputs[0]!) ?? inputs[0]!
+    const to = outputs[0]!
+    if (!results.has(to)) sources.set(to, from)
+    else if (fixed.has(from) || results.has(from) || renamed.has(from)) return true
+    else renamed.set(from, to)
+    return false
+  })
+  if (nodes.length === graph.nodes.length) return graph
+  const nameOf = (name: string) => {
+    const source = sources.get(name) ?? name
+    return renamed.get(source) ?? source
   }
-  return result
-}
-
-function dropIdentity(graph: Graph, to: string): Graph {
-  const isEnd = (name: string, ends: Graph['inputs']) => ends.some(end => end.name === name)
-  const identity = graph.nodes.find(n => n.outputs[0] === to)!
-  const from = identity.inputs[0]!
-  const reachesOut = isEnd(to, graph.outputs)
-  if (reachesOut && (isEnd(from, graph.inputs) || isEnd(from, graph.outputs))) return graph
-  const [gone, kept] = reachesOut ? [from, to] : [to, from]
-  const rename = (name: string) => (name === gone ? kept : name)
-  const nodes = graph.nodes.filter(n => n !== identity).map(n => ({ ...n, inputs: n.inputs.map(rename), outputs: n.outputs.map(rename) }))
-  return { ...graph, nodes }
+  return { ...graph, nodes: nodes.map(n => ({ ...n, inputs: n.inputs.map(nameOf), outputs: n.outputs.map(nameOf) })) }
 }

@@ -3,10 +3,11 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { runInNewContext } from 'node:vm'
 import type * as TF from '@tensorflow/tfjs'
+import { replaceFolder } from '../../atomic.js'
+import { cacheFolder } from '../../cache.js'
 import { UprezError } from '../../errors.js'
 import type { Tf } from '../engine.js'
-import { loadModel, replaceFolder } from '../model-files.js'
-import { cacheFolder } from '../native.js'
+import { loadModel } from '../model-files.js'
 import { fetchPackage, unpackPackage } from '../npm-package.js'
 
 /**

@@ -11,7 +11,7 @@ export function only(inputs: TF.Tensor | TF.Tensor[]): TF.Tensor4D {
   return (Array.isArray(inputs) ? inputs[0]! : inputs) as TF.Tensor4D
 }
 
-/** The configuration of a layer without a name asks tfjs to find one. */
-export function named({ name }: { name?: string }): { name?: string } {
-  return name === undefined ? {} : { name }
+/** What tfjs itself reads of a configuration. One without a name asks it to find one; the first of a Sequential knows its input's shape. */
+export function named({ name, batchInputShape }: { name?: string; batchInputShape?: TF.Shape }): TF.serialization.ConfigDict {
+  return { ...(name !== undefined && { name }), ...(batchInputShape !== undefined && { batchInputShape }) }
 }

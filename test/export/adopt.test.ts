@@ -1,16 +1,13 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import type * as TF from '@tensorflow/tfjs'
 import { adopt, readWeights } from '../../export/adopt.js'
 import { exportGraph, exportRun } from '../../export/export.js'
 import { serialize } from '../../export/onnx.js'
 import { exportSafetensors } from '../../export/safetensors.js'
-import { openSession } from '../../export/session.js'
 import { largestDifference } from '../../export/verify.js'
 import type { Weights } from '../../nets/community/architecture.js'
 import { build, recognise } from '../../nets/community/index.js'
@@ -19,7 +16,9 @@ import { networkFacts } from '../../nets/facts.js'
 import { generatorSchema, makeGenerator } from '../../nets/generator.js'
 import { loadModel, saveModel } from '../../nets/model-files.js'
 import { safetensors } from '../../nets/safetensors.js'
+import { openSession } from '../../probe/session.js'
 import { random } from '../support/draw.js'
+import { askTorch, readFloats, withoutTorch } from '../support/torch.js'
 import { temporaryFolder } from '../support/training.js'
 
 const tf = await useEngine('wasm')
@@ -73,7 +72,7 @@ test('an adopted file becomes a model folder whose card says where its weights c
     },
   })
   assert.deepEqual([card.id, card.scale, card.licence, card.scores], ['found-x3', 3, 'unknown', []])
-  assert.ok(card.parity.maxDifference <= 1e-4)
+  assert.ok(card.parity!.maxDifference <= 1e-4)
   assert.deepEqual(numbersOf(await loadModel(tf, join(dir, 'weights'))), numbersOf(model))
 
   const again = await exportRun({ run: dir, output: join(home, 'again-x3'), licence: 'MIT' })
@@ -149,13 +148,9 @@ test('a network that the community has not is not written', async () => {
   })
 })
 
-const python = process.env.UPREZ_TEST_TORCH
-const without = python ? false : 'UPREZ_TEST_TORCH names no python that has torch'
-const program = fileURLToPath(new URL('../../../test/peers/networks.py', import.meta.url))
-
-test('files that PyTorch wrote answer in ONNX Runtime as in PyTorch', { skip: without }, async t => {
+test('files that PyTorch wrote answer in ONNX Runtime as in PyTorch', { skip: withoutTorch }, async t => {
   const folder = await temporaryFolder()
-  const cases = runPython(['make', folder]) as Record<string, string>
+  const cases = askTorch('make', folder) as Record<string, string>
   for (const [name, ending] of Object.entries(cases)) {
     await t.test(name, async () => {
       const file = join(folder, `${name}.${ending}`)
@@ -163,8 +158,8 @@ test('files that PyTorch wrote answer in ONNX Runtime as in PyTorch', { skip: wi
       const found = recognise(weights, file)
       const session = await openSession(serialize(exportGraph(build(tf, found, weights))))
       const dims = [1, 3, 12, 20]
-      const got = await session.run({ data: await floats(join(folder, `${name}.input`)), dims })
-      const expected = await floats(join(folder, `${name}.output`))
+      const got = await session.run({ data: await readFloats(join(folder, `${name}.input`)), dims })
+      const expected = await readFloats(join(folder, `${name}.output`))
       await session.close()
       assert.equal(got.data.length, expected.length)
       const size = Math.max(...expected) - Math.min(...expected)
@@ -176,7 +171,7 @@ test('files that PyTorch wrote answer in ONNX Runtime as in PyTorch', { skip: wi
   }
 })
 
-test('PyTorch loads our files, and answers as tfjs does', { skip: without }, async () => {
+test('PyTorch loads our files, and answers as tfjs does', { skip: withoutTorch }, async () => {
   const asked = []
   const answers = []
   for (const [name, kind, options] of [
@@ -184,26 +179,41 @@ test('PyTorch loads our files, and answers as tfjs does', { skip: without }, asy
     ['srvgg ×2 of leaky ReLUs', 'SRVGGNetCompact', { channels: 4, blocks: 1, scale: 2 }],
     ['msrresnet ×3', 'MSRResNet', { channels: 4, blocks: 1, scale: 3 }],
   ] as const) {
-    const { run, model } = await writeRun(SHARED[name][0], SHARED[name][1])
-    asked.push([(await exportSafetensors(run, join(home, `${kind}.safetensors`))).file, kind, options])
-    const picture = tf.transpose(tf.linspace(0, 1, 3 * 8 * 8).reshape([1, 3, 8, 8]), [0, 2, 3, 1])
-    answers.push(tf.transpose(model.predict(picture) as TF.Tensor, [0, 3, 1, 2]).dataSync())
+    const { file, answer } = await writeFor(SHARED[name][0], SHARED[name][1])
+    asked.push([file, kind, options])
+    answers.push(answer)
   }
-  for (const [i, expected] of (runPython(['load', JSON.stringify(asked)]) as number[][]).entries()) {
-    assert.equal(answers[i]!.length, expected.length)
-    assert.ok(largestDifference(answers[i]!, expected) <= 1e-5, String(asked[i]))
+  for (const [i, answer] of (askTorch('load', JSON.stringify(asked)) as number[][]).entries()) same(answers[i]!, answer)
+})
+
+test('spandrel loads our files, and answers as tfjs does', { skip: withoutTorch }, async t => {
+  // Its ESRGAN is of growth 32 alone.
+  const networks = [
+    [{ kind: 'rrdb', channels: 4, blocks: 1, growth: 32 }, 4, 'ESRGAN'],
+    [{ kind: 'rrdb', channels: 4, blocks: 1, growth: 32 }, 2, 'ESRGAN'],
+    [{ kind: 'srvgg', channels: 4, blocks: 2 }, 3, 'Compact'],
+  ] as const
+  const written = await Promise.all(networks.map(([options, scale]) => writeFor(options, scale)))
+  const found = askTorch('spandrel', JSON.stringify(written.map(({ file }) => file))) as [string, number, number[]][] | null
+  if (found === null) return t.skip('UPREZ_TEST_TORCH names a python without spandrel')
+  for (const [i, [architecture, scale, answer]] of found.entries()) {
+    assert.deepEqual([architecture, scale], [networks[i]![2], networks[i]![1]])
+    same(written[i]!.answer, answer)
   }
 })
 
-function runPython(words: string[]): unknown {
-  const { status, stdout, stderr } = spawnSync(python!, [program, ...words], { encoding: 'utf8', maxBuffer: 1e8 })
-  assert.equal(status, 0, stderr)
-  return JSON.parse(stdout.trim().split('\n').at(-1)!)
+/** A network as a file for others, and what it answers in tfjs to the ramp that test/peers/networks.py draws. */
+async function writeFor(options: object, scale: number): Promise<{ file: string; answer: ArrayLike<number> }> {
+  const { run, model } = await writeRun(options, scale)
+  const { file } = await exportSafetensors(run, `${run}.safetensors`)
+  const ramp = tf.transpose(tf.linspace(0, 1, 3 * 8 * 8).reshape([1, 3, 8, 8]), [0, 2, 3, 1])
+  return { file, answer: tf.transpose(model.predict(ramp) as TF.Tensor, [0, 3, 1, 2]).dataSync() }
 }
 
-async function floats(file: string): Promise<Float32Array> {
-  const bytes = await readFile(file)
-  return new Float32Array(Uint8Array.prototype.slice.call(bytes).buffer)
+function same(ours: ArrayLike<number>, theirs: number[]): void {
+  assert.equal(ours.length, theirs.length)
+  const difference = largestDifference(ours, theirs)
+  assert.ok(difference <= 1e-5, String(difference))
 }
 
 let runs = 0

@@ -34,7 +34,7 @@ test('scaled residuals, norms and shuffles leave only what ONNX Runtime is quick
     for (const { op } of exportGraph(makeGenerator(tf, generatorSchema.parse(options), scale, 1)).nodes) counts[op] = (counts[op] ?? 0) + 1
     return counts
   }
-  assert.deepEqual(ops({ kind: 'srresnet', channels: 4, blocks: 2 }, 2), { Conv: 8, PRelu: 4, Add: 3, DepthToSpace: 1 })
+  assert.deepEqual(ops({ kind: 'srresnet', channels: 4, blocks: 2 }, 2), { Conv: 8, LeakyRelu: 4, Add: 3, DepthToSpace: 1 })
   assert.deepEqual(ops({ kind: 'srresnet', channels: 4, blocks: 2, norm: 'none', residualScale: 0.1 }, 1), { Conv: 7, Relu: 2, Add: 3 })
   // The mean that is added at the end goes into the last convolution; the one that is subtracted cannot go into a padded one.
   const shifted = { kind: 'srresnet', channels: 4, blocks: 2, norm: 'none', mean: [0.4, 0.5, 0.6] }

@@ -1,51 +1,142 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type * as TF from '@tensorflow/tfjs'
 import { exportGraph } from '../../export/export.js'
 import type { Graph } from '../../export/graph.js'
 import { serialize } from '../../export/onnx.js'
-import { compareWithTfjs, largestDifference, PARITY_LIMIT } from '../../export/verify.js'
+import { compareWithTfjs, largestDifference, PARITY_LIMIT, refuseBrokenWeights } from '../../export/verify.js'
 import { useEngine } from '../../nets/engine.js'
+import { networkFacts } from '../../nets/facts.js'
 import { makeGenerator } from '../../nets/generator.js'
 
 const tf = await useEngine('wasm')
 const model = makeGenerator(tf, { kind: 'fast', colours: 3, channels: 16, blocks: 2, slope: 0.1, expansion: 24 }, 2, 5)
-const about = { scale: 2, sizeMultiple: 1, fixedSize: null }
+const claims = { scale: 2, ...networkFacts(model) }
+const whole = exportGraph(model)
 
 /** The graph with one number of one weight changed. */
-function tampered(change: (value: number) => number): Graph {
-  const graph = exportGraph(model)
+function tampered(change: (value: number) => number, graph: Graph = whole): Graph {
   const [name, constant] = [...graph.initializers].find(([name]) => name.startsWith('block1'))!
   const data = Float32Array.from(constant.data)
   data[0] = change(data[0]!)
   return { ...graph, initializers: new Map(graph.initializers).set(name, { type: 'float32', dims: constant.dims, data }) }
 }
 
-test('an untouched graph computes what tfjs computes, and the sizes compared are told', async () => {
-  const parity = await compareWithTfjs(tf, model, serialize(exportGraph(model)), about)
-  assert.ok(parity.maxDifference <= 1e-5)
+const compare = (network: TF.LayersModel, graph = exportGraph(network), about: Partial<typeof claims> = {}) =>
+  compareWithTfjs(tf, network, serialize(graph), { sizeMultiple: 1, flopsPerPixel: 1e5, ...about })
+
+test('an untouched graph computes what tfjs computes, and the card tells what was compared', async () => {
+  const before = tf.memory().numTensors
+  const parity = await compare(model, whole, claims)
+  assert.ok(parity.maxDifference > 0 && parity.maxDifference <= 1e-5)
+  assert.ok(parity.largestValue! > 0.1)
   assert.match(parity.against, /TensorFlow\.js [\d.]+ \(wasm\), ONNX Runtime [\d.]+ \(cpu\)/)
   assert.ok(parity.sizes.length >= 4)
+  assert.ok(parity.sizes.some(([h, w]) => h % 2 === 1 && w % 2 === 1))
+  assert.deepEqual(parity.batches, [1, 3])
+  assert.deepEqual(parity.inputs, ['noise', 'drawn pictures'])
+  assert.equal(tf.memory().numTensors, before, 'nothing is left in memory')
 })
 
-test('sizes compared respect a size multiple and a fixed size', async () => {
-  const bytes = serialize(exportGraph(model))
-  const multiples = await compareWithTfjs(tf, model, bytes, { ...about, sizeMultiple: 2 })
+test('sizes compared respect a size multiple, a fixed size and a fixed batch', async () => {
+  const multiples = await compare(model, whole, { ...claims, sizeMultiple: 2 })
   assert.ok(multiples.sizes.flat().every(n => n % 2 === 0))
-  const fixed = await compareWithTfjs(tf, model, bytes, { ...about, fixedSize: { width: 20, height: 10 } })
-  assert.deepEqual(fixed.sizes, [[10, 20]])
+  const input = tf.input({ batchShape: [2, 10, 20, 3] })
+  const fixed = tf.model({ inputs: input, outputs: model.apply(input) as TF.SymbolicTensor })
+  const { sizes, batches } = await compare(fixed, exportGraph(fixed), claims)
+  assert.deepEqual([sizes, batches], [[[10, 20]], [2]])
 })
 
-test('one changed weight fails loudly', async () => {
-  const bytes = serialize(tampered(w => w + 0.05))
-  await assert.rejects(compareWithTfjs(tf, model, bytes, about), { code: 'parity-failed', message: /32×32/ })
+test('a dear network is compared on fewer sizes, but never less than three', async () => {
+  const sizes = async (flopsPerPixel: number) => (await compare(model, whole, { ...claims, flopsPerPixel })).sizes
+  const [cheap, dear, dearest] = [await sizes(1e3), await sizes(5e6), await sizes(1e12)]
+  assert.deepEqual(dear, cheap.slice(0, 4))
+  assert.deepEqual(dearest, cheap.slice(0, 3))
+})
+
+test('several inputs and outputs of any rank are compared, each value of each', async () => {
+  const picture = tf.input({ shape: [null, null, 3], name: 'picture' })
+  const code = tf.input({ shape: [5], name: 'code' })
+  const large = tf.layers.conv2d({ filters: 2, kernelSize: 3, padding: 'same', name: 'large' }).apply(picture) as TF.SymbolicTensor
+  const words = tf.layers.dense({ units: 4, name: 'words' }).apply(code) as TF.SymbolicTensor
+  const network = tf.model({ inputs: [picture, code], outputs: [large, words] })
+  const graph = exportGraph(network)
+  assert.ok((await compare(network, graph)).maxDifference <= 1e-5)
+
+  const kernel = [...graph.initializers.keys()].find(name => name.startsWith('words') && graph.initializers.get(name)!.dims.length === 2)!
+  const { dims, data } = graph.initializers.get(kernel)!
+  const shifted = Float32Array.from(data, value => Number(value) + 0.1)
+  const wrong = { ...graph, initializers: new Map(graph.initializers).set(kernel, { type: 'float32' as const, dims, data: shifted }) }
+  await assert.rejects(compare(network, wrong), { code: 'parity-failed', message: /disagree on words.*--explain/ })
+})
+
+test('one changed weight fails loudly, naming the size', async () => {
+  await assert.rejects(
+    compare(
+      model,
+      tampered(w => w + 0.05),
+      claims,
+    ),
+    { code: 'parity-failed', message: /output, pictures of \d+×\d+/ },
+  )
+})
+
+test('an answer of another size than the scale says fails', async () => {
+  await assert.rejects(compare(model, whole, { ...claims, scale: 3 }), { code: 'parity-failed', expected: 'an answer of 1×3×3×3' })
 })
 
 test('a weight that is no number fails too', async () => {
-  await assert.rejects(compareWithTfjs(tf, model, serialize(tampered(() => Number.NaN)), about), { code: 'parity-failed', got: 'NaN' })
+  await assert.rejects(
+    compare(
+      model,
+      tampered(() => Number.NaN),
+      claims,
+    ),
+    { code: 'parity-failed', got: 'NaN' },
+  )
+  await assert.rejects(
+    compare(
+      model,
+      tampered(() => Number.POSITIVE_INFINITY),
+      claims,
+    ),
+    { code: 'parity-failed' },
+  )
   assert.ok(Number.isNaN(largestDifference([1, Number.NaN, 3], [1, 2, 9])))
 })
 
-test('a change too small to see passes', async () => {
-  const { maxDifference } = await compareWithTfjs(tf, model, serialize(tampered(w => w + 1e-6)), about)
+test('a change too small to see passes, and numbers in the thousands may differ in their seventh digit', async () => {
+  const { maxDifference } = await compare(
+    model,
+    tampered(w => w + 1e-6),
+    claims,
+  )
   assert.ok(maxDifference <= PARITY_LIMIT)
+  const input = tf.input({ shape: [null, null, 3] })
+  const thousandfold = tf.layers.conv2d({
+    filters: 3,
+    kernelSize: 3,
+    padding: 'same',
+    kernelInitializer: tf.initializers.constant({ value: 1000 }),
+  })
+  const loud = tf.model({ inputs: input, outputs: thousandfold.apply(input) as TF.SymbolicTensor })
+  const { largestValue } = await compare(loud)
+  assert.ok(largestValue! > 1000)
+})
+
+test('weights that are no numbers are found before anything is run, in nested models too', async () => {
+  const input = tf.input({ shape: [null, null, 3] })
+  const inner = makeGenerator(tf, { kind: 'fast', colours: 3, channels: 4, blocks: 1, slope: 0.1, expansion: 6 }, 2, 5)
+  const outer = tf.model({ inputs: input, outputs: inner.apply(input) as TF.SymbolicTensor })
+  await refuseBrokenWeights(outer)
+  const weight = inner.layers.find(layer => layer.weights.length > 0)!.weights[0]!
+  const values = Float32Array.from(weight.read().dataSync())
+  values[3] = Number.NaN
+  weight.write(tf.tensor(values, weight.shape as number[]))
+  const place = weight.originalName.split('/')[0]!
+  await assert.rejects(refuseBrokenWeights(outer), {
+    code: 'invalid-weights',
+    param: weight.originalName,
+    message: new RegExp(`layer ${place} .*NaN at 3 of`),
+  })
 })

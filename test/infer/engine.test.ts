@@ -73,7 +73,7 @@ describe('the engine', () => {
   after(() => engine.close())
 
   it('answers with the enlarged picture and what it did', async () => {
-    const { bytes, milliseconds, ...rest } = await engine.upscale(job(small))
+    const { bytes, milliseconds, stages, ...rest } = await engine.upscale(job(small))
     const expected = {
       format: 'png',
       width: 40,
@@ -81,8 +81,12 @@ describe('the engine', () => {
       input: { format: 'png', width: 20, height: 16 },
       model: 'nearest',
       provider: 'cpu',
+      tiles: 1,
+      pixels: 1280,
     }
     assert.deepEqual(rest, expected)
+    assert.deepEqual(Object.keys(stages), ['queue', 'decode', 'upscale', 'encode'])
+    assert.ok(Object.values(stages).every(ms => ms >= 0))
     assert.ok(milliseconds > 0)
     const { data } = drawPhoto(20, 16)
     const doubled = drawFlat(40, 32, [0, 0, 0])

@@ -61,6 +61,29 @@ const blocks: Record<string, () => TF.layers.Layer[]> = {
     tf.layers.conv2d({ filters: 3, kernelSize: 4, padding: 'valid' }),
   ],
   average: () => [tf.layers.averagePooling2d({ poolSize: 2, strides: 2, padding: 'same' })],
+  'maximum of 3': () => [tf.layers.maxPooling2d({ poolSize: 3, strides: 1, padding: 'same' })],
+  separable: () => [tf.layers.separableConv2d({ filters: 3, kernelSize: [3, 4], padding: 'same' })],
+  'valid, mirrored': () => [ours.reflectionPadding({ padding: [2, 1] }), tf.layers.conv2d({ filters: 3, kernelSize: [5, 3] })],
+  'cropped, padded elsewhere': () => [
+    tf.layers.cropping2D({
+      cropping: [
+        [1, 0],
+        [0, 2],
+      ],
+    }),
+    tf.layers.zeroPadding2d({
+      padding: [
+        [0, 1],
+        [2, 0],
+      ],
+    }),
+  ],
+  dense: () => [tf.layers.dense({ units: 3 })],
+  nested: () => {
+    const input = tf.input({ shape: [null, null, 3] })
+    const inner = tf.layers.conv2d({ filters: 3, kernelSize: 3, padding: 'same' }).apply(input) as TF.SymbolicTensor
+    return [tf.model({ inputs: input, outputs: tf.layers.average().apply([inner, input]) as TF.SymbolicTensor })]
+  },
 }
 
 test('in any chain of layers, one pixel reaches as far as the receptive field says', () => {
@@ -75,7 +98,7 @@ test('in any chain of layers, one pixel reaches as far as the receptive field sa
       assert.equal(measuredReach(model), receptiveField)
       model.dispose()
     }),
-    { numRuns: 40, seed: 3 },
+    { numRuns: 60, seed: 3 },
   )
 })
 
@@ -138,10 +161,42 @@ test('the default network keeps its bounds', () => {
   assert.deepEqual([receptiveField, sizeMultiple], [13, 1])
 })
 
-test('a layer that is not known is named', () => {
+test('a network counts the same alone and within another', () => {
+  const { config, scale } = SMALL_GENERATORS['srresnet instance ×3']!
+  const generator = makeGenerator(tf, config, scale, 1)
   const input = tf.input({ shape: [null, null, 3] })
-  const model = tf.model({ inputs: input, outputs: tf.layers.gaussianNoise({ stddev: 1, name: 'hiss' }).apply(input) as TF.SymbolicTensor })
-  assert.throws(() => networkFacts(model), { code: 'unsupported-layer', param: 'hiss', got: 'GaussianNoise', message: /Conv2D/ })
+  const outer = tf.model({ inputs: input, outputs: generator.apply(input) as TF.SymbolicTensor })
+  assert.deepEqual(networkFacts(outer), networkFacts(generator))
+})
+
+test('what is normalised by groups, or along more than the channels, sees the picture whole', () => {
+  const seen = (layer: TF.layers.Layer) => {
+    const input = tf.input({ shape: [8, 6, 4] })
+    return networkFacts(tf.model({ inputs: input, outputs: layer.apply(input) as TF.SymbolicTensor })).receptiveField
+  }
+  assert.equal(seen(ours.groupNorm({ groups: 2 })), null)
+  assert.equal(seen(tf.layers.layerNormalization({ axis: [1, 2] })), null)
+  assert.equal(seen(tf.layers.softmax({ axis: [1, 2] })), null)
+  assert.equal(seen(tf.layers.reshape({ targetShape: [6, 8, 4] })), null)
+  assert.equal(seen(tf.layers.layerNormalization()), 0)
+  assert.equal(seen(tf.layers.softmax({ axis: -1 })), 0)
+})
+
+test('a separable convolution multiplies with both its kernels', () => {
+  const input = tf.input({ shape: [null, null, 3] })
+  const layer = tf.layers.separableConv2d({ filters: 5, kernelSize: 3, depthMultiplier: 2, padding: 'same' })
+  const { flopsPerPixel } = networkFacts(tf.model({ inputs: input, outputs: layer.apply(input) as TF.SymbolicTensor }))
+  assert.equal(flopsPerPixel, 2 * (9 * 3 * 2 + 6 * 5))
+})
+
+test('a layer that is not known is named, unless it may see what it likes', () => {
+  class Hiss extends tf.layers.Layer {
+    static className = 'Hiss'
+  }
+  const input = tf.input({ shape: [null, null, 3] })
+  const model = tf.model({ inputs: input, outputs: new Hiss({ name: 'hiss' }).apply(input) as TF.SymbolicTensor })
+  assert.throws(() => networkFacts(model), { code: 'unsupported-layer', param: 'hiss', got: 'Hiss', message: /Conv2D/ })
+  assert.equal(networkFacts(model, ['Hiss']).receptiveField, null)
 })
 
 test('an enlargement that an architecture cannot have is refused, naming the scale', () => {

@@ -3,9 +3,10 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { replaceFolder } from '../../atomic.js'
 import { useEngine } from '../../nets/engine.js'
 import { makeGenerator } from '../../nets/generator.js'
-import { loadModel, replaceFolder, saveModel } from '../../nets/model-files.js'
+import { loadModel, saveModel } from '../../nets/model-files.js'
 
 const tf = await useEngine('cpu')
 const make = (seed: number) => makeGenerator(tf, { kind: 'fast', colours: 3, channels: 8, blocks: 1, slope: 0.1, expansion: 4 }, 2, seed)
@@ -55,7 +56,7 @@ test('a missing and a damaged network are told apart', async () => {
   const dir = join(folder, 'd')
   await saveModel(make(1), dir)
   await writeFile(join(dir, 'weights.bin'), 'short')
-  await assert.rejects(loadModel(tf, dir), { code: 'not-a-run', param: dir })
+  await assert.rejects(loadModel(tf, dir), { code: 'not-a-run', param: 'weights.bin', got: '5 bytes' })
 })
 
 test('a place that cannot be written is an error of ours', async () => {

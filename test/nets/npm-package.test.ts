@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, test } from 'node:test'
-import { execute } from '../../nets/execute.js'
+import { execute } from '../../execute.js'
 import { fetchPackage, unpackPackage } from '../../nets/npm-package.js'
 
 const folder = await mkdtemp(join(tmpdir(), 'uprez-npm-test-'))

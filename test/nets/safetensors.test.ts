@@ -2,7 +2,10 @@ import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import { readSafetensors, safetensors } from '../../nets/safetensors.js'
+import { MUTATIONS } from '../soak/mutate.js'
+import { random } from '../support/draw.js'
 import { temporaryFolder } from '../support/training.js'
 
 const home = await temporaryFolder()
@@ -52,12 +55,36 @@ test('what is written is read again, whatever the names are', async () => {
   assert.deepEqual(await readSafetensors(path), weights)
 })
 
+test('whatever the damage, a file is read or refused', async () => {
+  const weights = new Map([
+    ['conv.weight', { shape: [2, 3], data: Float32Array.of(0, 1, 2, 3, 4, 5) }],
+    ['conv.bias', { shape: [2], data: Float32Array.of(6, 7) }],
+  ])
+  const whole = safetensors(weights, { format: 'pt' })
+  const path = join(home, 'damaged.safetensors')
+  await fc.assert(
+    fc.asyncProperty(fc.constantFrom(...Object.values(MUTATIONS)), fc.nat(), async (mutation, seed) => {
+      await writeFile(path, mutation(whole, random(seed)))
+      const read = await readSafetensors(path).catch(error => assert.equal(error.code, 'invalid-weights', error.stack))
+      for (const { shape, data } of read?.values() ?? []) {
+        assert.equal(
+          data.length,
+          shape.reduce((a, b) => a * b, 1),
+        )
+      }
+    }),
+    { numRuns: 500 },
+  )
+})
+
 test('damaged files and numbers of another kind are refused, with the reason', async () => {
   const refused = async (path: string, message: RegExp) => assert.rejects(readSafetensors(path), { code: 'invalid-weights', message })
   await refused(await file('short', { a: tensor([2, 3], 0, 24) }, floats([1])), /a has 4 bytes, its shape needs 24/)
   await refused(await file('shape', { a: tensor([2], 0, 4) }, floats([1])), /a has 4 bytes, its shape needs 8/)
   await refused(await file('whole', { a: tensor([2], 0, 4, 'I32') }, floats([1])), /a holds I32/)
   await refused(await file('header', { a: 1 }, floats([1])), /no whole safetensors file/)
+  const same = Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`w${i}`, tensor([50_000], 0, 200_000)]))
+  await refused(await file('bomb', same, floats(Array(50_000).fill(1))), /its tensors overlap/)
   await writeFile(join(home, 'text'), 'no such thing')
   await refused(join(home, 'text'), /no whole safetensors file/)
   await assert.rejects(readSafetensors(join(home, 'missing')), { code: 'no-input' })

@@ -2,9 +2,13 @@
 
     python networks.py make FOLDER    writes for each case of CASES: NAME.pth or NAME.pt and NAME.input, NAME.output (float32, NCHW)
     python networks.py load '[[FILE, NETWORK, OPTIONS], …]'    loads .safetensors files of ours and prints what the networks answer
+    python networks.py spandrel '[FILE, …]'   what spandrel takes these files for, and what the networks answer; null without spandrel
+    python networks.py vgg19 FOLDER   writes a VGG19 as torchvision's file has it, vgg19-SUM.pth, with image.input and LAYER.output
 """
 
+import hashlib
 import json
+import os
 import struct
 import sys
 
@@ -169,6 +173,10 @@ def plain(state):
     return state
 
 
+def as_parameters(state):
+    return {key: nn.Parameter(value) for key, value in state.items()}
+
+
 # name: (network, its options, key names, how the file is written)
 CASES = {
     "rrdb-x4": ("RRDBNet", dict(channels=8, blocks=2, growth=4), plain, dict(wrap="params_ema")),
@@ -184,6 +192,10 @@ CASES = {
     "compact-x1": ("SRVGGNetCompact", dict(channels=8, blocks=1, scale=1), plain, dict(legacy=True)),
     "msrresnet-x4": ("MSRResNet", dict(channels=8, blocks=2, scale=4), plain, dict(wrap="params")),
     "msrresnet-x3": ("MSRResNet", dict(channels=8, blocks=2, scale=3), plain, {}),
+    "compact-half-x2": ("SRVGGNetCompact", dict(channels=8, blocks=1, scale=2), plain, dict(dtype=torch.float16)),
+    "msrresnet-bfloat16-x2": ("MSRResNet", dict(channels=8, blocks=1, scale=2), plain, dict(dtype=torch.bfloat16, legacy=True)),
+    "rrdb-channels-last": ("RRDBNet", dict(channels=8, blocks=1, growth=4), plain, dict(layout=torch.channels_last)),
+    "compact-parameters": ("SRVGGNetCompact", dict(channels=8, blocks=1, scale=2), as_parameters, dict(wrap="state_dict")),
     "edsr-x4": ("EDSR", dict(channels=8, blocks=2, scale=4), plain, dict(wrap="params")),
     "edsr-authors-x3": ("EDSR", dict(channels=8, blocks=2, scale=3), edsr_names, dict(legacy=True, ending="pt")),
     "edsr-authors-x2-wide": ("EDSR", dict(channels=256, blocks=1, scale=2, weight=0.1), edsr_names, dict(ending="pt")),
@@ -197,7 +209,9 @@ def make(folder):
         for key, value in network.state_dict().items():
             # Off their starting values, and so large that every layer can be seen in the answer.
             value += torch.randn_like(value) * (0.1 if value.dim() == 1 else value[0].numel() ** -0.5)
-        state = names(network.state_dict())
+        dtype = file.get("dtype", torch.float32)
+        network = network.to(dtype).float().to(memory_format=file.get("layout", torch.contiguous_format))
+        state = {key: value.to(dtype) for key, value in names(network.state_dict()).items()}
         whole = {file["wrap"]: state} if "wrap" in file else state
         torch.save(whole, f"{folder}/{name}.{file.get('ending', 'pth')}", _use_new_zipfile_serialization=not file.get("legacy", False))
         picture = torch.rand(1, 3, 12, 20)
@@ -209,10 +223,23 @@ def make(folder):
 
 
 def load(files):
-    """Every network on the same ramp of 8×8 pixels, NCHW."""
-    picture = torch.linspace(0, 1, 3 * 8 * 8).view(1, 3, 8, 8)
+    print(json.dumps([on_ramp(read(*file)) for file in json.loads(files)]))
+
+
+def spandrel(files):
+    try:
+        from spandrel import ModelLoader
+    except ImportError:
+        print("null")
+        return
+    models = [ModelLoader("cpu").load_from_file(file) for file in json.loads(files)]
+    print(json.dumps([[model.architecture.id, model.scale, on_ramp(model.model)] for model in models]))
+
+
+def on_ramp(network):
+    """The answer to a ramp of 8×8 pixels, NCHW."""
     with torch.no_grad():
-        print(json.dumps([read(*file)(picture).flatten().tolist() for file in json.loads(files)]))
+        return network(torch.linspace(0, 1, 3 * 8 * 8).view(1, 3, 8, 8)).flatten().tolist()
 
 
 def read(file, kind, options):
@@ -230,6 +257,38 @@ def read(file, kind, options):
     return network
 
 
+def vgg19(folder):
+    """Configuration E, as torchvision names it; the file's classifier is left small, since nobody reads it."""
+    torch.manual_seed(1)
+    layers, channels = [], 3
+    for width in (64, 64, "M", 128, 128, "M", *[256] * 4, "M", *[512] * 4, "M", *[512] * 4, "M"):
+        layers += [nn.MaxPool2d(2, 2)] if width == "M" else [conv(channels, width), nn.ReLU()]
+        channels = channels if width == "M" else width
+    features = nn.Sequential(*layers)
+    for layer in features:
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.uniform_(layer.bias, -0.1, 0.1)
+    state = {f"features.{key}": value for key, value in features.state_dict().items()}
+    torch.save({**state, "classifier.6.bias": torch.zeros(1000)}, f"{folder}/whole.pth", _use_new_zipfile_serialization=False)
+    with open(f"{folder}/whole.pth", "rb") as stream:
+        name = f"vgg19-{hashlib.sha256(stream.read()).hexdigest()[:8]}.pth"
+    os.rename(f"{folder}/whole.pth", f"{folder}/{name}")
+    image = torch.rand(1, 3, 40, 56)
+    image.numpy().tofile(f"{folder}/image.input")
+    mean, deviation = (torch.tensor(v).view(1, 3, 1, 1) for v in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
+    x = (image - mean) / deviation
+    with torch.no_grad():
+        for i, layer in enumerate(features):
+            x = layer(x)
+            if i in VGG19_LAYERS:
+                x.contiguous().numpy().tofile(f"{folder}/{VGG19_LAYERS[i]}.output")
+    print(json.dumps(name))
+
+
+VGG19_LAYERS = {2: "conv1_2", 6: "relu2_1", 34: "conv5_4", 35: "relu5_4"}
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    {"make": make, "load": load}[sys.argv[1]](*sys.argv[2:])
+    {"make": make, "load": load, "spandrel": spandrel, "vgg19": vgg19}[sys.argv[1]](*sys.argv[2:])

@@ -20,6 +20,12 @@ test('one side keeps the proportions, two are taken as they are', () => {
   assert.deepEqual(targetSize(image, 4, { width: 7, height: 9 }), { width: 7, height: 9 })
 })
 
+test('the longest side is met exactly, the other follows', () => {
+  assert.deepEqual(targetSize(image, 4, { longest: 202 }), { width: 202, height: 100 })
+  assert.deepEqual(targetSize({ width: 50, height: 101 }, 4, { longest: 33 }), { width: 16, height: 33 })
+  assert.deepEqual(targetSize({ width: 9000, height: 1 }, 4, { longest: 10 }), { width: 10, height: 1 })
+})
+
 test('what makes no size is refused under the name of the option', () => {
   const refused = (options: object, param: string) =>
     assert.throws(
@@ -29,5 +35,7 @@ test('what makes no size is refused under the name of the option', () => {
   for (const scale of [0, -1, Number.NaN, Number.POSITIVE_INFINITY]) refused({ scale }, 'scale')
   refused({ scale: 2, width: 10 }, 'scale')
   refused({ width: 0 }, 'width')
+  for (const longest of [0, 1.5, Number.NaN]) refused({ longest }, 'longest')
+  for (const other of [{ scale: 2 }, { width: 5 }, { height: 5 }]) refused({ longest: 10, ...other }, 'longest')
   refused({ width: 10, height: 1.5 }, 'height')
 })

@@ -1,66 +1,13 @@
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { test } from 'node:test'
 import { makeKey } from '../../serve/keys.js'
 import { drawPhoto } from '../support/draw.js'
+import { run, start } from './program.js'
 import { encode, form, formHead, partHead, problemOf, shippedModels, upscaled, wire } from './support.js'
 
 /** The whole program: `uprez serve` as a process. */
 
 const png = await encode(drawPhoto(8, 8))
-const command = new URL('../../serve/command.js', import.meta.url).href
-const program = `
-  import { Command } from 'commander'
-  import { addServeCommand } from '${command}'
-  const program = new Command()
-  addServeCommand(program)
-  program.parseAsync(process.argv.slice(1), { from: 'user' }).catch(error => {
-    console.error(error.code + ': ' + error.message)
-    process.exitCode = 1
-  })
-`
-
-interface Run {
-  child: ChildProcess
-  exit: Promise<[code: number | null, signal: string | null]>
-  /** Resolves with what stderr said when it matches. */
-  says(pattern: RegExp): Promise<RegExpMatchArray>
-  out(): string
-}
-
-function run(args: string[], env: Record<string, string> = {}): Run {
-  const child = spawn(process.execPath, ['--input-type=module', '-e', program, '--', 'serve', ...args], {
-    env: { PATH: process.env.PATH, UPREZ_THREADS: '1', ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  let said = ''
-  let out = ''
-  child.stdout.on('data', text => {
-    out += text
-  })
-  child.stderr.on('data', text => {
-    said += text
-    child.emit('said')
-  })
-  const exit = once(child, 'close') as Promise<[number | null, string | null]>
-  const says = async (pattern: RegExp) => {
-    for (;;) {
-      const match = said.match(pattern)
-      if (match) return match
-      const over = await Promise.race([once(child, 'said').then(() => false), exit.then(() => true)])
-      if (over && !pattern.test(said)) throw new Error(`ended without saying ${pattern}: ${said}`)
-    }
-  }
-  return { child, exit, says, out: () => out }
-}
-
-const start = async (args: string[] = [], env: Record<string, string> = {}) => {
-  const server = run(['--port', '0', '-m', shippedModels, '-n', 'fast-x4', ...args], env)
-  const [, url, port] = await server.says(/(http:\/\/localhost:(\d+))\/ is ready/)
-  return { ...server, url: url!.replace('localhost', '127.0.0.1'), port: Number(port) }
-}
-
 test('serves, logs one line per request, and ends with 0 on SIGTERM after what is in flight', async () => {
   const { child, exit, says, out, url, port } = await start()
   await says(/is ready: .*fast-x4 ×4.*; 1 thread\n/)

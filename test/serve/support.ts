@@ -1,12 +1,17 @@
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
+import { pino } from 'pino'
 import sharp from 'sharp'
 import type { Image } from '../../image/image.js'
-import type { Engine } from '../../infer/engine.js'
+import type { Engine, Job } from '../../infer/engine.js'
 import { listModels } from '../../models/catalog.js'
 import { type AppOptions, createApp, type ServerState } from '../../serve/app.js'
+import type { Clock } from '../../serve/clock.js'
 import type { Connections } from '../../serve/connections.js'
+import { type Jobs, openJobs } from '../../serve/jobs.js'
+import { openJobsFolder } from '../../serve/jobs-folder.js'
 import { readServerLimits, type ServerLimits } from '../../serve/limits.js'
 import { createShelf, type Shelf } from '../../serve/models.js'
 import type { Problem } from '../../serve/problem.js'
@@ -20,6 +25,7 @@ export interface TestServer {
   port: number
   state: ServerState
   shelf: Shelf
+  jobs: Jobs
   connections: Connections
   close(): Promise<void>
 }
@@ -28,42 +34,70 @@ export interface TestServer {
 export async function startServer(
   engine: Engine,
   asked: Partial<ServerLimits> = {},
-  options: Pick<AppOptions, 'pageFolder' | 'keys' | 'cors' | 'log'> = {},
+  { clock, ...options }: Pick<AppOptions, 'pageFolder' | 'keys' | 'cors' | 'log'> & { clock?: Clock } = {},
 ): Promise<TestServer> {
   const limits = readServerLimits(asked, {})
   const state = { ready: true, closing: false }
   const models = (await listModels({ modelPath: shippedModels })).filter(({ card }) => card.id === 'fast-x4')
   const shelf = createShelf(models)
-  const app = createApp({ engine, shelf, limits, state, ...options })
+  const log = options.log ?? pino({ enabled: false })
+  const jobs = openJobs({ engine, limits, folder: await openJobsFolder(), log, ...(clock ? { clock } : {}) })
+  const app = createApp({ engine, shelf, jobs, limits, state, ...options })
   const { server, connections } = createHttpServer(app, limits)
   const port = await listen(server, 0, '127.0.0.1')
   const close = async () => {
     const drained = connections.drain()
     connections.cut()
     await drained
+    await jobs.close()
   }
-  return { url: `http://127.0.0.1:${port}`, port, state, shelf, connections, close }
+  return { url: `http://127.0.0.1:${port}`, port, state, shelf, jobs, connections, close }
 }
 
-/** An engine whose jobs end when the test says so. */
-export function heldEngine(): Engine & { jobs: { finish(): void; aborted: Promise<void> }[]; begun: (count: number) => Promise<void> } {
-  const jobs: { finish(): void; aborted: Promise<void> }[] = []
+export interface HeldJob {
+  job: Job
+  /** @param text what the result's file holds */
+  finish(text?: string): void
+  fail(error: Error): void
+  progress(done: number, total: number): void
+  aborted: Promise<void>
+}
+
+/**
+ * An engine whose jobs end when the test says so.
+ * @param work what it measures in each: computed pixels
+ */
+export function heldEngine(work = 16): Engine & { jobs: HeldJob[]; begun: (count: number) => Promise<void> } {
+  const jobs: HeldJob[] = []
   const waiters: [number, () => void][] = []
   return {
     pid: undefined,
+    listeners: new Set(),
+    state: {
+      waiting: 0,
+      running: 0,
+      restarts: { crash: 0, hang: 0, start: 0 },
+      tiles: 0,
+      provider: undefined,
+      models: [],
+      rss: undefined,
+    },
     jobs,
+    measure: async () => ({ input: { format: 'png', width: 1, height: 1 }, width: 4, height: 4, work }),
+    forget: () => {},
     begun: count =>
       new Promise(resolve => {
         if (jobs.length >= count) resolve()
         else waiters.push([count, resolve])
       }),
-    upscale: (job, { signal } = {}) =>
+    upscale: (job, { signal, onProgress } = {}) =>
       new Promise((resolve, reject) => {
         const aborted = new Promise<void>(gone => signal?.addEventListener('abort', () => gone()))
         aborted.then(() => reject(new Error('aborted')))
-        const finish = () =>
+        const finish = (text = 'a picture') => {
+          if (job.output !== undefined) writeFileSync(job.output, text)
           resolve({
-            bytes: Buffer.from('a picture'),
+            ...(job.output === undefined ? { bytes: Buffer.from(text) } : {}),
             format: job.format === 'auto' ? 'png' : job.format,
             width: 4,
             height: 4,
@@ -71,8 +105,12 @@ export function heldEngine(): Engine & { jobs: { finish(): void; aborted: Promis
             model: 'fast-x4',
             provider: 'none',
             milliseconds: 1,
+            stages: { queue: 0, decode: 0, upscale: 1, encode: 0 },
+            tiles: 1,
+            pixels: 16,
           })
-        jobs.push({ finish, aborted })
+        }
+        jobs.push({ job, finish, fail: reject, progress: (done, total) => onProgress?.({ done, total }), aborted })
         for (const [count, resolve] of waiters) if (jobs.length >= count) resolve()
       }),
     close: async () => {},

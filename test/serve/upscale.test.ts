@@ -31,6 +31,10 @@ const fromEngine = async (bytes: Uint8Array, job: Partial<Job> = {}) => {
   return Buffer.from(result.bytes!)
 }
 
+const STAGES = new RegExp(
+  `^${['upload', 'queue', 'decode', 'upscale', 'encode', 'total'].map(stage => `${stage};dur=[\\d.]+`).join(', ')}$`,
+)
+
 test('a form with an image comes back as the enlarged picture, byte for byte what the engine gives', async () => {
   const { headers, bytes } = await upscaled(url, { body: form(png) })
   assert.deepEqual(bytes, await fromEngine(png))
@@ -44,7 +48,7 @@ test('a form with an image comes back as the enlarged picture, byte for byte wha
   assert.equal(headers.get('x-uprez-width'), '192')
   assert.equal(headers.get('x-uprez-height'), '128')
   assert.match(headers.get('x-uprez-provider')!, /^cpu/i)
-  assert.match(headers.get('server-timing')!, /^upload;dur=[\d.]+, upscale;dur=[\d.]+, total;dur=[\d.]+$/)
+  assert.match(headers.get('server-timing')!, STAGES)
 })
 
 test('the fields img, image and file mean the same, and so does the image itself as the body', async () => {

@@ -10,10 +10,11 @@ import { fuzz } from './fuzz.js'
 import { load } from './load.js'
 import type { Part } from './part.js'
 import { startTally, summary } from './tally.js'
+import { weights } from './weights.js'
 
 /** `npm run soak`: the real product under load, chaos and noise; docs/soak.md says how to read it. */
 
-const PARTS: Record<string, Part> = { load, chaos, fuzz, folder }
+const PARTS: Record<string, Part> = { load, chaos, fuzz, folder, weights }
 
 const { minutes, seed, names } = readArguments()
 const home = await realpath(await mkdtemp(join(tmpdir(), 'uprez-soak-')))

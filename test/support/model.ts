@@ -4,9 +4,13 @@ import { join } from 'node:path'
 import type { Graph } from '../../export/graph.js'
 import { floats, node } from '../../export/graph.js'
 import { serialize } from '../../export/onnx.js'
+import { measureRanges } from '../../export/precision/calibrate.js'
+import { toFloat16 } from '../../export/precision/fp16.js'
+import { roundedValues, toInt8 } from '../../export/precision/int8.js'
 import { toUint8Nhwc } from '../../export/uint8.js'
 import type { GraphFile, UpscaleCard } from '../../models/card.js'
 import { parseCard } from '../../models/card.js'
+import { drawPhoto } from './draw.js'
 
 export interface ModelSpec {
   id?: string
@@ -22,6 +26,8 @@ export interface ModelSpec {
   sizeMultiple?: number
   /** Without it only the canonical float file is written. Default true. */
   uint8?: boolean
+  /** Variants of lower precision, of a network. Default none. */
+  precisions?: ('fp16' | 'int8')[]
 }
 
 /** Writes `models/<id>/` with a drawn-up network into `modelsDir`: graph files and a valid card. */
@@ -35,6 +41,14 @@ export async function writeModel(modelsDir: string, spec: ModelSpec = {}): Promi
 
   const model = await write(dir, 'model.onnx', graph)
   const variants = uint8 ? { uint8: { ...(await write(dir, 'model.uint8.onnx', toUint8Nhwc(graph))), maxDifference: 0 } } : {}
+  const shrunk = await Promise.all(
+    (spec.precisions ?? []).map(async precision => {
+      const made =
+        precision === 'fp16' ? toFloat16(graph) : toInt8(graph, await measureRanges(graph, roundedValues(graph), [drawPhoto(48, 48)]))
+      const file = await write(dir, `model.${precision}.onnx`, toUint8Nhwc(made))
+      return [precision, { ...file, precision, maxDifference: 0, psnrLoss: 0 }]
+    }),
+  )
   const card = parseCard(
     {
       cardVersion: 1,
@@ -49,7 +63,7 @@ export async function writeModel(modelsDir: string, spec: ModelSpec = {}): Promi
       receptiveField,
       halo,
       haloError: halo === null ? null : 0,
-      variants,
+      variants: { ...variants, ...Object.fromEntries(shrunk) },
       parameters: [...graph.initializers.values()].reduce((sum, c) => sum + c.data.length, 0),
       flopsPerPixel: 0,
       training: { preset: 'none', overrides: {}, steps: 0, seed: 0, engine: 'none', data: [], featureLoss: null },

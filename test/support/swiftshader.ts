@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { brotliDecompress } from 'node:zlib'
-import { execute } from '../../nets/execute.js'
+import { execute } from '../../execute.js'
 
 /**
  * Unpacks SwiftShader, a Vulkan driver that computes on the CPU, and Vulkan's loader out of npm's Chromium into a folder.

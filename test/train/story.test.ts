@@ -52,7 +52,7 @@ test('from a folder of photographs to a model that answers: train, export, upsca
   assert.equal(width! / 4, height! / images.validation.length)
 
   const { dir, card } = await exportRun({ run, output: join(home, 'tiny-x2') })
-  assert.ok(card.parity.maxDifference <= 1e-5, `parity ${card.parity.maxDifference}`)
+  assert.ok(card.parity!.maxDifference <= 1e-5, `parity ${card.parity!.maxDifference}`)
   assert.equal(card.parameters, about.parameters)
   assert.deepEqual(card.training, about.training)
 

@@ -25,7 +25,7 @@ let library: Upscaler
 
 before(async () => {
   models = await mkdtemp(join(tmpdir(), 'uprez-models-'))
-  await writeModel(models, { id: 'small-x2', kind: 'network', scale: 2 })
+  await writeModel(models, { id: 'small-x2', kind: 'network', scale: 2, precisions: ['int8'] })
   const { dir } = await writeModel(models, { id: 'altered', kind: 'network', scale: 2 })
   for (const file of ['model.onnx', 'model.uint8.onnx']) {
     const bytes = await readFile(join(dir, file))
@@ -93,6 +93,20 @@ test('a grey PNG stays a grey PNG', async () => {
   const { bytes } = await enlarged(picture)
   assert.equal((await sharp(bytes).metadata()).space, 'b-w')
   assert.ok(largestDifference(await pixelsOf(bytes), await pixelsOf((await library.upscale(picture)).data)) <= 1)
+})
+
+test('int8 is computed in wasm as in Node; without such a file, or with WebGPU, it is refused', async () => {
+  const picture = await raw(drawPhoto(64, 48)).png().toBuffer()
+  const inNode = await createUpscaler({ model: 'small-x2', modelPath: models, precision: 'int8' })
+  const expected = await pixelsOf((await inNode.upscale(picture)).data)
+  await inNode.close()
+  const { result } = await upscaleIn(page, picture, {}, { model: 'small-x2', precision: 'int8' })
+  assert.deepEqual([result?.provider, result?.fallback], ['wasm', 'int8 is computed in wasm'])
+  assert.ok(largestDifference(await pixelsOf(result!.bytes), expected) <= 2)
+  const without = await upscaleIn(page, picture, {}, { model: 'altered', precision: 'fp16' })
+  assert.deepEqual([without.error?.code, without.error?.param, without.error?.expected], ['invalid-option', 'precision', 'one of fp32'])
+  const gpu = await upscaleIn(page, picture, {}, { model: 'small-x2', precision: 'int8', provider: 'webgpu' })
+  assert.deepEqual([gpu.error?.code, gpu.error?.param], ['invalid-option', 'precision'])
 })
 
 test('another scale than the model has is reached as in Node', async () => {

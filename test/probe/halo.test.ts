@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { measureHalo } from '../../export/halo.js'
 import { serialize } from '../../export/onnx.js'
-import { drawLeaves } from '../../export/picture.js'
-import { openSession } from '../../export/session.js'
+import { measureHalo } from '../../probe/halo.js'
+import { drawLeaves } from '../../probe/picture.js'
+import { openSession } from '../../probe/session.js'
 import { nearestGraph, networkGraph } from '../support/model.js'
 
 const measure = async (

@@ -1,0 +1,34 @@
+import { UprezError } from '../errors.js'
+import type { UpscaleCard } from '../models/card.js'
+import { targetSize } from '../runtime/size.js'
+import { checkOutputSize, outputFormat } from './encode.js'
+import type { Header } from './files.js'
+import type { Job, JobResult, Limits } from './job.js'
+
+/** What is to be made of a picture, known from its header. */
+export interface Plan {
+  format: JobResult['format']
+  target: { width: number; height: number }
+  input: JobResult['input']
+  /** Of the largest picture that is held. */
+  pixels: number
+}
+
+/** @throws UprezError `invalid-option`, `output-too-large` */
+export function planJob(job: Job, header: Header, card: UpscaleCard, limits: Limits): Plan {
+  const { format: from, width, height } = header
+  const format = outputFormat(job.format, from)
+  const target = targetSize({ width, height }, card.scale, job)
+  checkOutputSize(target.width, target.height, format)
+  const pixels = Math.max(target.width * target.height, width * height * card.scale ** 2)
+  if (pixels > limits.maxOutputPixels) {
+    const expected = `at most ${limits.maxOutputPixels} pixels`
+    const got = `${pixels} pixels (${width}×${height}, enlarged ${card.scale}× by the model, to ${target.width}×${target.height})`
+    throw new UprezError('output-too-large', `Expected ${expected} of output but the picture needs ${got}`, {
+      param: 'image',
+      expected,
+      got,
+    })
+  }
+  return { format, target, input: { format: from, width, height }, pixels }
+}

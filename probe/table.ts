@@ -1,0 +1,5 @@
+/** Lines of a name and what is to be said of it, one under the other. */
+export function findingsTable(rows: readonly (readonly [name: string, text: string])[]): string[] {
+  const width = Math.max(...rows.map(([name]) => name.length))
+  return rows.map(([name, text]) => `  ${name.padEnd(width)}  ${text}`)
+}
