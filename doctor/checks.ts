@@ -20,16 +20,15 @@ const OLDEST_NODE = [20, 19]
 
 /** Looks at everything uprez can use. Each look really runs the thing; none needs the network. */
 export async function runChecks(): Promise<Check[]> {
-  return Promise.all([
-    node(),
-    machine(),
+  const [upscaling, ...rest] = await Promise.all([
     serving(),
     page(),
     trainingEngine('wasm'),
     trainingEngine('tensorflow'),
     trainingEngine('webgpu'),
-    { name: 'upscaling on CUDA', state: 'missing', detail: 'not part of this version; pictures are upscaled on the CPU' },
-  ] satisfies (Check | Promise<Check>)[])
+  ])
+  // By themselves, since they are timed.
+  return [node(), await machine(), upscaling, ...(await providers()), ...rest]
 }
 
 function node(): Check {
@@ -84,6 +83,31 @@ async function serving(): Promise<Check> {
     }
   } catch (error) {
     return { name, state: 'broken', detail: firstLine(error), fix: 'npm ci' }
+  }
+}
+
+/** Upscales a tile with every provider that a graphics card may have, and says which of them is chosen where none is named. */
+async function providers(): Promise<Check[]> {
+  const [{ chooseProvider, describeChoice, readProvider, tryProvider }, { DEFAULT_MODEL, findModel }] = await Promise.all([
+    import('../infer/providers.js'),
+    import('../models/catalog.js'),
+  ])
+  const checks: Check[] = []
+  try {
+    const sample = { folder: (await findModel(DEFAULT_MODEL)).folder, precision: 'fp32' } as const
+    for (const [name, provider] of [
+      ['upscaling on CUDA', 'cuda'],
+      ['upscaling on WebGPU', 'webgpu'],
+    ] as const) {
+      const { works, reason, fix, milliseconds } = (await tryProvider(provider, [0], sample)).report
+      const detail = reason ?? `a tile came out right, in ${milliseconds!.toFixed(1)} ms`
+      checks.push({ name, state: works ? 'works' : 'missing', detail, ...(fix === undefined ? {} : { fix }) })
+    }
+    const asked = readProvider(undefined)
+    const choice = await chooseProvider(asked, sample)
+    return [...checks, { name: `upscaling (${asked.text})`, state: 'works', detail: `computes on ${describeChoice(choice)}` }]
+  } catch (error) {
+    return [...checks, { name: 'upscaling (auto)', state: 'broken', detail: firstLine(error), fix: 'another UPREZ_PROVIDER' }]
   }
 }
 

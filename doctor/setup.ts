@@ -45,7 +45,7 @@ export function addSetupCommand(program: Command): void {
       new Argument(
         '<what>',
         [
-          'for upscaling: cuda: ONNX Runtime on NVIDIA graphics cards (Linux; needs python3 with pip; 1.2 GB; not run on one yet)',
+          'for upscaling: cuda: ONNX Runtime on NVIDIA graphics cards (Linux; needs python3 with pip; 1.3 GB; not run on one yet)',
           'for training: tensorflow: the native engine (Linux; needs python3 with pip, and g++); webgpu: graphics cards (51 MB); features: a network for feature losses (25 MB)',
         ].join('. '),
       ).choices(Object.keys(PARTS)),

@@ -1,5 +1,5 @@
 import { UprezError } from '../errors.js'
-import type { Image, Samples } from './image.js'
+import { type Image, type Samples, sameType, whiteOf } from './image.js'
 
 /** `box` averages the pixels whose centres a result pixel covers, `area` what it covers of each. */
 export type ResizeKernel = 'box' | 'area' | 'bilinear' | 'bicubic' | 'lanczos3'
@@ -130,17 +130,11 @@ function store(row: Float64Array, data: Samples, start: number): void {
     data.set(row, start)
     return
   }
-  const white = data instanceof Uint8Array ? 255 : 65535
+  const white = whiteOf(data)
   for (let i = 0; i < row.length; i++) {
     const v = row[i]!
     data[start + i] = v <= 0 ? 0 : v >= white ? white : (v + 0.5) | 0
   }
-}
-
-function sameType<S extends Samples>(like: S, length: number): S {
-  const made =
-    like instanceof Uint8Array ? new Uint8Array(length) : like instanceof Uint16Array ? new Uint16Array(length) : new Float32Array(length)
-  return made as Samples as S
 }
 
 /** For every output position: the first input position it reads (it may lie outside: borders are mirrored) and its weights. */

@@ -37,10 +37,10 @@ const NVIDIA: Record<string, Wheel[]> = {
   ],
   13: [
     ['nvidia-cuda-runtime==13.0.96', 3],
-    ['nvidia-cuda-nvrtc==13.0.88', 90],
-    ['nvidia-cublas==13.1.0.3', 400],
+    ['nvidia-cuda-nvrtc==13.0.88', 91],
+    ['nvidia-cublas==13.1.0.3', 424],
     ['nvidia-curand==10.4.0.35', 60],
-    ['nvidia-cudnn-cu13==9.28.0.42', 400],
+    ['nvidia-cudnn-cu13==9.28.0.42', 517],
   ],
 }
 
@@ -125,7 +125,7 @@ export async function setupCuda(say: (line: string) => void, from?: string): Pro
 const PROVIDER_GB = 0.4
 const WHEEL_GB = 0.3
 /** Unpacked, beside the largest wheel. */
-const NVIDIA_GB = 3
+const NVIDIA_GB = 2.5
 
 /** The version of the installed package, which the provider must have too. */
 export function onnxruntimeVersion(): string {

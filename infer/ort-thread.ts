@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import type { PlainError } from '../errors.js'
 import { plainError } from '../errors.js'
-import type { Image } from '../image/image.js'
+import type { Image, Pixels } from '../image/image.js'
 import type { GraphFile } from '../models/card.js'
 import { type Executor, openRuntime, openSession, type Session } from './session.js'
 
@@ -9,13 +9,13 @@ import { type Executor, openRuntime, openSession, type Session } from './session
 
 export type ToThread =
   | { kind: 'load'; id: number; model: string; graph: GraphFile; file: Uint8Array }
-  | { kind: 'run'; id: number; model: string; windows: Image[] }
+  | { kind: 'run'; id: number; model: string; windows: Image<Pixels>[] }
   | { kind: 'release'; id: number; model: string }
   | { kind: 'close' }
 
 export interface FromThread {
   id: number
-  images?: Image[]
+  images?: Image<Pixels>[]
   error?: PlainError
 }
 

@@ -1,7 +1,7 @@
 import '../no-telemetry.js'
 import { Worker } from 'node:worker_threads'
 import { reviveError } from '../errors.js'
-import type { Image } from '../image/image.js'
+import type { Image, Pixels } from '../image/image.js'
 import type { GraphFile } from '../models/card.js'
 import type { FromThread, ThreadData, ToThread } from './ort-thread.js'
 import { type Execution, ON_CPU } from './providers.js'
@@ -15,15 +15,22 @@ export interface OrtThreads {
   count: number
   /** Windows that may be under way: one computes in each thread, one lies ready so that no thread waits for this one. */
   places: number
+  /**
+   * On the CPU one thread more, for windows of at most EXPRESS_PIXELS that come while the others are busy: a window of a large picture
+   * keeps a core for a second, and the operating system shares the cores more finely than that.
+   */
+  expressPlaces: number
   /** Creates the model's session in every thread. Rejects where ONNX Runtime refuses the file. */
   load(model: string, graph: GraphFile, file: Uint8Array, begun: Begun): Promise<void>
-  /** Runs windows of one size at once; their buffers are moved away. */
-  run(model: string, windows: Image[], begun: Begun): Promise<Image[]>
+  /** Runs windows of one size and depth at once; their buffers are moved away. */
+  run(model: string, windows: Image<Pixels>[], begun: Begun, lane?: 'usual' | 'express'): Promise<Image<Pixels>[]>
   /** Gives the model's memory back, in every thread, after the windows under way. */
   release(model: string): Promise<void>
   /** Resolves when every thread has ended, after the windows under way. */
   close(): Promise<void>
 }
+
+export const EXPRESS_PIXELS = 128 * 128
 
 /** Called when a thread begins with it; what comes back, when the thread has ended it. */
 export type Begun = () => () => void
@@ -39,17 +46,20 @@ interface Question {
   begun: Begun
   /** Undefined until it has begun. */
   ended: (() => void) | undefined
-  resolve: (answer: Image[] | undefined) => void
+  resolve: (answer: Image<Pixels>[] | undefined) => void
   reject: (reason: Error) => void
 }
 
 /** @param count on the CPU; elsewhere there is one for each device */
 export function startThreads(count: number, { provider, devices, runtime }: Execution = ON_CPU): OrtThreads {
   const numbers = provider === 'cpu' ? Array<number>(count).fill(0) : devices
-  const threads: Thread[] = numbers.map(device => {
+  const start = (device: number): Thread => {
     const workerData: ThreadData = { executor: { provider, device }, runtime: runtime?.folder }
     return { worker: new Worker(new URL('./ort-thread.js', import.meta.url), { workerData }), line: [] }
-  })
+  }
+  const usual = numbers.map(start)
+  const express = provider === 'cpu' ? [start(0)] : []
+  const threads = [...usual, ...express]
   let lastId = 0
 
   for (const thread of threads) {
@@ -61,13 +71,16 @@ export function startThreads(count: number, { provider, devices, runtime }: Exec
   }
 
   return {
-    count: threads.length,
-    places: threads.length * 2,
+    count: usual.length,
+    places: usual.length * 2,
+    expressPlaces: express.length * 2,
     load: async (model, graph, file, begun) => {
       await Promise.all(threads.map(thread => ask(thread, id => ({ kind: 'load', id, model, graph, file }), begun)))
     },
-    run: async (model, windows, begun) => {
-      const thread = threads.reduce((least, other) => (other.line.length < least.line.length ? other : least))
+    run: async (model, windows, begun, lane = 'usual') => {
+      const thread = (lane === 'express' ? express : usual).reduce((least, other) =>
+        other.line.length < least.line.length ? other : least,
+      )
       const moved = windows.map(({ data }) => data.buffer as ArrayBuffer)
       return (await ask(thread, id => ({ kind: 'run', id, model, windows }), begun, moved))!
     },
@@ -79,7 +92,7 @@ export function startThreads(count: number, { provider, devices, runtime }: Exec
     },
   }
 
-  function ask(thread: Thread, question: (id: number) => ToThread, begun: Begun, moved: ArrayBuffer[] = []): Promise<Image[] | undefined> {
+  function ask(thread: Thread, question: (id: number) => ToThread, begun: Begun, moved: ArrayBuffer[] = []): Promise<Image<Pixels>[] | undefined> {
     return new Promise((resolve, reject) => {
       const id = ++lastId
       thread.line.push({ id, begun, ended: undefined, resolve, reject })

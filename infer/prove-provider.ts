@@ -60,10 +60,14 @@ function ask(question: ToProve, patienceMs: number): Promise<Proof> {
   })
 }
 
-/** What the dynamic linker said, else the message without where in its source ONNX Runtime gave up; without the folders of this machine. */
+/**
+ * The heart of what was said: the dynamic linker's words, CUDA's, or the message without where in its source ONNX Runtime gave up.
+ * Without the folders of this machine, since strangers may read it.
+ */
 function toldReason(message: string, said: string): string {
   const linker = [...said.matchAll(/Failed to load library .*? with error: (.*)/g)].at(-1)?.[1]
-  return (linker ?? message.replace(/^.* was false\. /, ''))
+  const cuda = /CUDA failure \d+: [^;\n]+/.exec(message)?.[0]
+  return (linker ?? cuda ?? message.replace(/^.* was false\. /, ''))
     .split('\n')[0]!
     .replace(/(?:\/[^\s/:]+)+\//g, '')
     .trim()

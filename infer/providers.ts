@@ -52,8 +52,9 @@ export interface Choice {
 export interface Asked {
   name: Provider | 'gpu' | 'auto'
   devices: number[]
-  /** The option or variable it came from. */
+  /** The option or variable it came from, and what that said. */
   param: string
+  text: string
 }
 
 /** The model that a provider is proven with. */
@@ -73,7 +74,7 @@ export function readProvider(asked: string | undefined, environment: NodeJS.Proc
   const known = ASKED.find(known => known === name)
   const numbered = known === 'gpu' || known === 'cuda' || known === 'dml'
   if (known !== undefined && (numbers === undefined || numbered)) {
-    return { name: known, devices: numbers?.split(',').map(Number) ?? [0], param }
+    return { name: known, devices: numbers?.split(',').map(Number) ?? [0], param, text }
   }
   const expected = `one of ${ASKED.join(', ')} (cuda:0,1 for several cards)`
   throw new UprezError('invalid-option', `Expected ${expected} for ${param} but received ${text}`, { param, expected, got: text })
@@ -114,13 +115,13 @@ function candidates({ name, devices }: Asked, { platform }: Machine): Provider[]
   return gpus.filter(provider => OFFERED[provider].includes(platform))
 }
 
-function unavailable({ name, param }: Asked, reports: readonly ProviderReport[]): UprezError {
+function unavailable({ param, text }: Asked, reports: readonly ProviderReport[]): UprezError {
   const why = reports.map(describeReport).join('; ') || 'there is none for this platform'
   const expected = 'a provider that works here, cpu or auto'
-  return new UprezError('provider-unavailable', `Expected ${expected} for ${param} but received ${name}; ${why}`, {
+  return new UprezError('provider-unavailable', `Expected ${expected} for ${param} but received ${text}; ${why}`, {
     param,
     expected,
-    got: name,
+    got: text,
   })
 }
 
@@ -160,7 +161,7 @@ export async function tryProvider(
       const missing = runtime ? await missingForCuda(runtime) : []
       const where = devices.length > 1 ? `card ${device}: ` : ''
       const reason = missing.length > 0 ? `${missing.join(', ')} ${missing.length > 1 ? 'are' : 'is'} missing` : proof.reason
-      return refused(provider, where + reason, cudaFix(missing))
+      return refused(provider, where + reason, runtime ? cudaFix(missing) : DRIVERS[provider])
     }
     slowest.milliseconds = Math.max(slowest.milliseconds, proof.milliseconds)
     slowest.cpuMilliseconds = Math.max(slowest.cpuMilliseconds, proof.cpuMilliseconds)
@@ -168,6 +169,9 @@ export async function tryProvider(
   const { milliseconds, cpuMilliseconds } = slowest
   return { execution, report: { provider, works: true, milliseconds }, cpuMilliseconds }
 }
+
+/** What those that are in the package may lack. */
+const DRIVERS: Partial<Record<Provider, string>> = { webgpu: "a graphics card with its driver; on Linux Vulkan's, and libvulkan1" }
 
 function refused(provider: Provider, reason: string, fix?: string) {
   const report: ProviderReport = { provider, works: false, reason, ...(fix === undefined ? {} : { fix }) }

@@ -2,15 +2,15 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type * as Ort from 'onnxruntime-node'
 import { UprezError } from '../errors.js'
-import type { Image } from '../image/image.js'
+import type { Image, Pixels } from '../image/image.js'
 import type { GraphFile } from '../models/card.js'
 import { arrayFor, type PackedWindow, packWindow, unpackWindow } from '../runtime/ports.js'
 import type { Provider } from './providers.js'
 
 /** One model in ONNX Runtime, on one device. */
 export interface Session {
-  /** Pictures of one size, in one run of the graph. */
-  run(windows: readonly Image[]): Promise<Image[]>
+  /** Pictures of one size and depth, in one run of the graph. */
+  run(windows: readonly Image<Pixels>[]): Promise<Image<Pixels>[]>
   /** Whether the graph takes more than one picture at a time. */
   batches: boolean
   release(): Promise<void>
@@ -60,10 +60,11 @@ export async function openSession(
   return {
     batches: input?.isTensor === true && typeof input.shape[0] !== 'number',
     async run(windows) {
+      const [{ data: like }] = windows as [Image<Pixels>]
       const { data, dims } = packWindows(windows, graph)
       const feeds = { [graph.input.name]: new ort.Tensor(graph.input.type, data, dims) }
       const output = (await session.run(feeds, [graph.output.name]))[graph.output.name]!
-      return unpackWindows(output.data as PackedWindow['data'], output.dims, graph)
+      return unpackWindows(output.data as PackedWindow['data'], output.dims, graph, like)
     },
     release: () => session.release(),
     endProfiling: () => session.endProfiling(),
@@ -76,7 +77,7 @@ function entryOf({ provider, device }: Executor): Ort.InferenceSession.Execution
   return provider === 'cuda' || provider === 'dml' ? { name: provider, deviceId: device } : { name: provider }
 }
 
-function packWindows(windows: readonly Image[], { input }: GraphFile): { data: PackedWindow['data']; dims: number[] } {
+function packWindows(windows: readonly Image<Pixels>[], { input }: GraphFile): { data: PackedWindow['data']; dims: number[] } {
   const packed = windows.map(window => packWindow(window, input))
   const [first] = packed
   if (packed.length === 1) return first!
@@ -85,10 +86,10 @@ function packWindows(windows: readonly Image[], { input }: GraphFile): { data: P
   return { data, dims: [packed.length, ...first!.dims.slice(1)] }
 }
 
-function unpackWindows(data: PackedWindow['data'], dims: readonly number[], { output }: GraphFile): Image[] {
+function unpackWindows(data: PackedWindow['data'], dims: readonly number[], { output }: GraphFile, like: Pixels): Image<Pixels>[] {
   const [height, width] = output.layout === 'NHWC' ? dims.slice(1, 3) : dims.slice(2, 4)
   const length = data.length / dims[0]!
-  return Array.from({ length: dims[0]! }, (_, i) => unpackWindow(data.subarray(i * length, (i + 1) * length), width!, height!, output))
+  return Array.from({ length: dims[0]! }, (_, i) => unpackWindow(data.subarray(i * length, (i + 1) * length), width!, height!, output, like))
 }
 
 function mismatch(graph: GraphFile, expected: string, got: string): UprezError {

@@ -7,6 +7,8 @@ export interface TileQueue<Piece, Answer> {
   add(job: number, piece: Piece): Promise<Answer>
   /** Takes a job's waiting pieces out; they reject with `reason`. Those under way are finished. */
   drop(job: number, reason: Error): void
+  /** Pieces under way. */
+  readonly busy: number
 }
 
 interface Waiting<Piece, Answer> {
@@ -35,6 +37,9 @@ export function createTileQueue<Piece, Answer>(work: (piece: Piece) => Promise<A
     drop: (job, reason) => {
       for (const { reject } of lines.get(job) ?? []) reject(reason)
       lines.delete(job)
+    },
+    get busy() {
+      return busy
     },
   }
 

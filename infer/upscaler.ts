@@ -11,6 +11,7 @@ import type { Job, JobResult, OutputFormat } from './engine.js'
 import { startEngine } from './engine.js'
 import { readPrecision } from './limits.js'
 import { checkUpscaleOptions, checkUpscalerOptions } from './options.js'
+import { chooseProvider, type Provider, type ProviderReport, readProvider } from './providers.js'
 
 /** The package's main export: super-resolution from a Node program. */
 
@@ -20,6 +21,7 @@ export type { UpscaleCard } from '../models/card.js'
 export type { Precision } from '../models/precision.js'
 export type { Progress } from '../runtime/infer.js'
 export type { OutputFormat } from './engine.js'
+export type { Provider, ProviderReport } from './providers.js'
 
 export interface UpscalerOptions {
   /**
@@ -35,8 +37,8 @@ export interface UpscalerOptions {
   deadlineMs?: number | undefined
   /** fp16 (half the file) or int8 (faster), where the model has such a file: see its card. Default UPREZ_PRECISION, else fp32. */
   precision?: Precision | undefined
-  /** The only one there is yet. */
-  provider?: 'cpu' | undefined
+  /** `auto`, `cpu`, `cuda` (`cuda:0,1` for several cards), `webgpu`, …: that one or an error. Default UPREZ_PROVIDER, else `auto`. */
+  provider?: string | undefined
   /** Default UPREZ_MAX_INPUT_PIXELS, else 100 million. */
   maxInputPixels?: number | undefined
   /** Default UPREZ_MAX_OUTPUT_PIXELS, else 250 million. */
@@ -72,6 +74,10 @@ export interface Upscaled extends Omit<JobResult, 'bytes'> {
 
 export interface Upscaler {
   readonly card: UpscaleCard
+  /** What it computes with. */
+  readonly provider: Provider
+  /** What was found out about the others on the way. */
+  readonly providers: readonly ProviderReport[]
   /**
    * Enlarges a picture: the bytes of a PNG, JPEG, WebP, AVIF or TIFF file, or its path. Calls may overlap.
    * @throws UprezError; `code` says which: see errors.ts. `aborted` after the signal
@@ -83,7 +89,8 @@ export interface Upscaler {
 
 /**
  * Starts an upscaler: one engine process, kept until `close`. It does not keep the program alive while nothing runs.
- * @throws UprezError `unknown-model`, `invalid-card`, `invalid-onnx`, `not-an-upscaler`, `unknown-option`, `invalid-option`, `engine-crashed`
+ * @throws UprezError `unknown-model`, `invalid-card`, `invalid-onnx`, `not-an-upscaler`, `unknown-option`, `invalid-option`,
+ * `provider-unavailable`, `engine-crashed`
  */
 export async function createUpscaler(options: UpscalerOptions = {}): Promise<Upscaler> {
   const { model, modelPath, threads, deadlineMs, maxInputPixels, maxOutputPixels, ...asked } = checkUpscalerOptions(options)
@@ -91,10 +98,13 @@ export async function createUpscaler(options: UpscalerOptions = {}): Promise<Ups
   const precision = readPrecision(asked.precision)
   servingFile(card, precision)
   const limits = defined({ maxInputPixels, maxOutputPixels })
-  const engine = await startEngine(defined({ threads, deadlineMs, precision, limits }))
+  const { execution, reports } = await chooseProvider(readProvider(asked.provider), { folder, precision })
+  const engine = await startEngine(defined({ threads, deadlineMs, precision, limits, execution }))
 
   return {
     card,
+    provider: execution.provider,
+    providers: reports,
     upscale: async (image, options = {}) => {
       const { onProgress, signal, output, format = 'auto', tile = 0, ...sizes } = checkUpscaleOptions(options)
       const asked = defined({ ...sizes, output: output === undefined ? undefined : resolve(output) })

@@ -10,10 +10,11 @@ import { encode } from './encode.js'
 import { decode, readHeader, readSource } from './files.js'
 import type { Job, JobResult, LoadedModel, Measure, Stages } from './job.js'
 import { createModelStore, type ModelInUse } from './model-store.js'
-import { type Begun, startThreads } from './ort-threads.js'
+import { type Begun, EXPRESS_PIXELS, startThreads } from './ort-threads.js'
 import { createPatience, type Patience, pixelPatience, runPatience, WAITING } from './patience.js'
 import { type Plan, planJob } from './plan.js'
 import type { ChildSettings } from './protocol.js'
+import { startResizer } from './resizer.js'
 import { createStopwatch } from './stages.js'
 import { createTileQueue } from './tile-queue.js'
 import { windowSide } from './window-side.js'
@@ -53,7 +54,11 @@ export interface Workshop {
 export function openWorkshop({ threads, limits, modelMemory, precision, execution }: ChildSettings): Workshop {
   const { provider } = execution
   const ort = startThreads(threads, execution)
-  const tiles = createTileQueue<Tile, Image>(async ({ model, window, begun }) => (await ort.run(model, [window], begun))[0]!, ort.places)
+  const queue = (lane: 'usual' | 'express', places: number) =>
+    createTileQueue<Tile, Image>(async ({ model, window, begun }) => (await ort.run(model, [window], begun, lane))[0]!, places)
+  const tiles = queue('usual', ort.places)
+  const express = queue('express', ort.expressPlaces)
+  const resizer = startResizer()
   const memory = createBudget(limits.maxOutputPixels)
   const models = createModelStore(ort, modelMemory, precision)
   let jobs = 0
@@ -70,7 +75,9 @@ export function openWorkshop({ threads, limits, modelMemory, precision, executio
     get models() {
       return models.list()
     },
-    close: () => ort.close(),
+    close: async () => {
+      await Promise.all([ort.close(), resizer.close()])
+    },
   }
 
   async function work(job: Job, around: Around): Promise<JobResult> {
@@ -104,12 +111,16 @@ export function openWorkshop({ threads, limits, modelMemory, precision, executio
     const { card, session } = model
     const { width, height } = plan.input
     const picture = await during('decode', () => patience.during(pixelPatience(width * height), () => decode(bytes, limits)))
-    const dropTiles = () => tiles.drop(id, new UprezError('aborted', 'The work was cancelled'))
+    const dropTiles = () => {
+      for (const lane of [tiles, express]) lane.drop(id, new UprezError('aborted', 'The work was cancelled'))
+    }
     signal.addEventListener('abort', dropTiles)
     let ran = 0
     const infer = async (window: Image) => {
       const begun = () => patience.begin(runPatience(window.width * window.height, card.flopsPerPixel))
-      const answer = await patience.during(WAITING, () => tiles.add(id, { model: session, window, begun }))
+      const small = window.width * window.height <= EXPRESS_PIXELS && ort.expressPlaces > 0
+      const lane = small && tiles.busy >= ort.count ? express : tiles
+      const answer = await patience.during(WAITING, () => lane.add(id, { model: session, window, begun }))
       ran++
       tilesDone++
       return answer
@@ -119,6 +130,7 @@ export function openWorkshop({ threads, limits, modelMemory, precision, executio
       tile: job.tile || windowSide(picture.image, card, ort.count, jobs === 1),
       tta: job.tta,
       concurrency: ort.places,
+      resize: resizer.resize,
       signal,
       onProgress,
     }

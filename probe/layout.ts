@@ -12,6 +12,8 @@ export interface Size {
   height: number
 }
 
+/** A picture with alpha. */
+const MOST_CHANNELS = 4
 const CHANNELS = [3, 1] as const
 const LAYOUTS = ['NCHW', 'NHWC'] as const
 
@@ -19,12 +21,11 @@ const LAYOUTS = ['NCHW', 'NHWC'] as const
 export function arrangementsOf({ dims }: OnnxValue): Arrangement[] {
   if (dims !== undefined && dims.length !== 4) return []
   const all = LAYOUTS.flatMap(layout => CHANNELS.map(channels => ({ layout, channels })))
-  const fits = ({ layout, channels }: Arrangement) => {
-    const declared = dims?.[channelAxis(layout)]
-    return typeof declared !== 'number' || declared === channels
-  }
-  const told = ({ layout }: Arrangement) => typeof dims?.[channelAxis(layout)] === 'number'
-  return all.filter(fits).sort((a, b) => Number(told(b)) - Number(told(a)))
+  const declared = (layout: Port['layout']) => dims?.[channelAxis(layout)]
+  return all.filter(({ layout, channels }) => {
+    const [own, other] = [declared(layout), declared(layout === 'NCHW' ? 'NHWC' : 'NCHW')]
+    return own === channels || (typeof own !== 'number' && !(typeof other === 'number' && other <= MOST_CHANNELS))
+  })
 }
 
 export const channelAxis = (layout: Port['layout']): number => (layout === 'NCHW' ? 1 : 3)

@@ -1,11 +1,11 @@
-import type { Image } from '../image/image.js'
+import type { Image, Pixels } from '../image/image.js'
 import type { Rect } from './tiles.js'
 
 /** Index of the alpha sample in a pixel, or undefined for grey and RGB. */
 export const alphaSample = (channels: number): 1 | 3 | undefined => (channels === 2 ? 1 : channels === 4 ? 3 : undefined)
 
 /** The one value that a sample has in all of a region (cut off at the picture's edges), or undefined. */
-export function constantIn(image: Image, sample: number, region: Rect): number | undefined {
+export function constantIn(image: Image<Pixels>, sample: number, region: Rect): number | undefined {
   const { data, width, height, channels } = image
   const left = Math.max(0, region.x)
   const right = Math.min(width, region.x + region.width)
@@ -23,13 +23,13 @@ export function constantIn(image: Image, sample: number, region: Rect): number |
  * A copy in which wholly transparent pixels have the colour of the nearest visible one, so that the colour hidden under
  * them cannot bleed into edges when the picture is enlarged. Unchanged (and not copied) where nothing or everything is transparent.
  */
-export function fillTransparent(image: Image): Image {
+export function fillTransparent<S extends Pixels>(image: Image<S>): Image<S> {
   const { width, height, channels } = image
   const sample = alphaSample(channels)
   if (sample === undefined) return image
   const nearest = nearestVisible(image, sample)
   if (nearest === undefined) return image
-  const data = image.data.slice()
+  const data = image.data.slice() as S
   for (let p = 0; p < width * height; p++) {
     if (nearest[p] === p) continue
     for (let c = 0; c < sample; c++) data[p * channels + c] = image.data[nearest[p]! * channels + c]!
@@ -42,7 +42,7 @@ export function fillTransparent(image: Image): Image {
 //
 //     1 2 3       first along the row from 1 2 3 4,
 //     4 · 5       then back along it from 5; upwards the same with the row below
-function nearestVisible(image: Image, sample: number): Int32Array | undefined {
+function nearestVisible(image: Image<Pixels>, sample: number): Int32Array | undefined {
   const { data, width, height, channels } = image
   const count = width * height
   const nearest = new Int32Array(count)
@@ -82,7 +82,7 @@ export const flatRadius = 2
  * Where alpha is constant around an input pixel, its whole block of the result gets exactly that value: opaque stays
  * opaque and transparent transparent, whatever the model makes of flat regions. Changes `out`.
  */
-export function keepFlatAlpha(image: Image, out: Image, scale: number, sample: number): void {
+export function keepFlatAlpha(image: Image<Pixels>, out: Image<Pixels>, scale: number, sample: number): void {
   const { width, height, channels } = image
   const flat = flatPixels(image, sample)
   for (let y = 0; y < height * scale; y++) {
@@ -97,7 +97,7 @@ export function keepFlatAlpha(image: Image, out: Image, scale: number, sample: n
 }
 
 // 1 where all samples within flatRadius (inside the picture) are equal. Equal neighbours are counted: along rows, then down columns.
-function flatPixels(image: Image, sample: number): Uint8Array {
+function flatPixels(image: Image<Pixels>, sample: number): Uint8Array {
   const { data, width, height, channels } = image
   const at = (x: number, y: number) => data[(y * width + x) * channels + sample]!
   const rows = new Uint8Array(width * height)

@@ -1,6 +1,6 @@
 import { UprezError } from '../errors.js'
 import { fromHalf, toHalf } from '../half.js'
-import type { Image } from '../image/image.js'
+import { type Image, type Pixels, sameType, whiteOf } from '../image/image.js'
 import { isGrey } from '../image/luma.js'
 import type { Port } from '../models/card.js'
 
@@ -12,14 +12,14 @@ export interface PackedWindow {
 }
 
 /**
- * 8-bit RGB, rows packed, to what the model's input takes: its type, layout, channel order and range. A uint8 NHWC RGB port of
- * range 0..255 gets the window's own bytes, uncopied.
+ * RGB, rows packed, to what the model's input takes: its type, layout, channel order and range. A uint8 NHWC RGB port of
+ * range 0..255 gets the bytes of an 8-bit window themselves, uncopied.
  * @throws UprezError `invalid-option` for colour given to a grey model
  */
-export function packWindow(window: Image, port: Port): PackedWindow {
+export function packWindow(window: Image<Pixels>, port: Port): PackedWindow {
   const { data: pixels, width, height } = window
   const dims = dimsOf(port, width, height)
-  if (isBytes(port)) return { data: pixels, dims }
+  if (isBytes(port) && pixels instanceof Uint8Array) return { data: pixels, dims }
   if (port.channels === 1 && !isGrey(window)) {
     throw new UprezError('invalid-option', 'this model takes grey pictures only, and the picture has colour', {
       param: 'image',
@@ -27,7 +27,7 @@ export function packWindow(window: Image, port: Port): PackedWindow {
       got: 'colour',
     })
   }
-  const values = levels(port)
+  const values = levels(port, whiteOf(pixels))
   const data = arrayFor(port, width * height * port.channels)
   const { pixel, plane } = strides(port, width * height)
   for (let c = 0; c < port.channels; c++) {
@@ -38,12 +38,21 @@ export function packWindow(window: Image, port: Port): PackedWindow {
 }
 
 /**
- * What the model's output holds, back as 8-bit RGB: range to 0..255, clamped, rounded half up (NaN becomes 0). Grey comes as R = G = B.
+ * What the model's output holds, back as RGB: range to black..white, clamped, rounded half up (NaN becomes 0). Grey comes as R = G = B.
  * @param width of the result in pixels, as `height`
  * @param data half floats as such or as their bits
+ * @param like samples of as many bits as are wanted; default 8
  * @throws UprezError `model-mismatch` where the number of values is not width × height × channels
  */
-export function unpackWindow(data: ArrayLike<number>, width: number, height: number, port: Port): Image {
+export function unpackWindow(data: ArrayLike<number>, width: number, height: number, port: Port): Image
+export function unpackWindow<S extends Pixels>(data: ArrayLike<number>, width: number, height: number, port: Port, like: S): Image<S>
+export function unpackWindow(
+  data: ArrayLike<number>,
+  width: number,
+  height: number,
+  port: Port,
+  like: Pixels = new Uint8Array(),
+): Image<Pixels> {
   const pixels = width * height
   if (data.length !== pixels * port.channels) {
     throw new UprezError(
@@ -56,18 +65,19 @@ export function unpackWindow(data: ArrayLike<number>, width: number, height: num
       },
     )
   }
-  if (isBytes(port) && data instanceof Uint8Array) return { data, width, height, channels: 3 }
+  const white = whiteOf(like)
+  if (isBytes(port) && data instanceof Uint8Array && white === 255) return { data, width, height, channels: 3 }
   const values = port.type === 'float16' && data instanceof Uint16Array ? fromHalves(data) : data
   const [low, high] = port.range
-  const gain = 255 / (high - low)
-  const out = new Uint8Array(pixels * 3)
+  const gain = white / (high - low)
+  const out = sameType(like, pixels * 3)
   // Rounded to float32 at every step, as a graph that ends in uint8 computes it: both files of a model give the same bytes.
   const { pixel, plane } = strides(port, pixels)
   for (let c = 0; c < 3; c++) {
     const to = port.channels === 1 ? c : sampleOf(port, c)
     for (let p = 0, i = port.channels === 1 ? 0 : c * plane, o = to; p < pixels; p++, i += pixel, o += 3) {
       const v = Math.fround((values[i]! - low) * gain)
-      out[o] = v > 0 ? (v < 255 ? Math.fround(v + 0.5) : 255) : 0
+      out[o] = v > 0 ? (v < white ? Math.fround(v + 0.5) : white) : 0
     }
   }
   return { data: out, width, height, channels: 3 }
@@ -90,9 +100,11 @@ export function arrayFor({ type }: Port, length: number): PackedWindow['data'] {
 
 const ROUNDING = { float32: (value: number) => value, float16: toHalf, uint8: Math.round }
 
-/** The port's value for each of the 256 bytes. */
-function levels({ range: [low, high], type }: Port): Float32Array {
-  return Float32Array.from({ length: 256 }, (_, byte) => ROUNDING[type](low + (byte / 255) * (high - low)))
+/** The port's value for each value of a sample. */
+function levels({ range: [low, high], type }: Port, white: number): Float32Array {
+  const values = new Float32Array(white + 1)
+  for (let sample = 0; sample <= white; sample++) values[sample] = ROUNDING[type](low + (sample / white) * (high - low))
+  return values
 }
 
 let halves: Float32Array | undefined

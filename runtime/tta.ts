@@ -1,4 +1,4 @@
-import type { Image } from '../image/image.js'
+import { type Image, type Pixels, sameType } from '../image/image.js'
 import type { UpscaleCard } from '../models/card.js'
 
 /**
@@ -24,7 +24,7 @@ export function symmetriesFor({ fixedSize }: Pick<UpscaleCard, 'fixedSize'>): Sy
   )
 }
 
-export function turn(image: Image, { exchanged, mirrored, upended }: Symmetry): Image {
+export function turn<S extends Pixels>(image: Image<S>, { exchanged, mirrored, upended }: Symmetry): Image<S> {
   if (!exchanged && !mirrored && !upended) return image
   const { data, channels } = image
   const [width, height] = exchanged ? [image.height, image.width] : [image.width, image.height]
@@ -32,7 +32,7 @@ export function turn(image: Image, { exchanged, mirrored, upended }: Symmetry): 
   const down = (upended ? -1 : 1) * width * channels
   const [toNext, toNextRow] = exchanged ? [down, right] : [right, down]
   const start = ((upended ? (height - 1) * width : 0) + (mirrored ? width - 1 : 0)) * channels
-  const out = new Uint8Array(data.length)
+  const out = sameType(data, data.length)
   for (let y = 0, i = 0; y < image.height; y++) {
     for (let x = 0, o = start + y * toNextRow; x < image.width; x++, o += toNext) {
       for (let c = 0; c < channels; c++) out[o + c] = data[i++]!
@@ -41,12 +41,12 @@ export function turn(image: Image, { exchanged, mirrored, upended }: Symmetry): 
   return { data: out, width, height, channels }
 }
 
-export function turnBack(image: Image, { exchanged, mirrored, upended }: Symmetry): Image {
+export function turnBack<S extends Pixels>(image: Image<S>, { exchanged, mirrored, upended }: Symmetry): Image<S> {
   return turn(image, exchanged ? { exchanged, mirrored: upended, upended: mirrored } : { exchanged, mirrored, upended })
 }
 
 /** Collects so many pictures of one size. @returns what takes the next one, and gives their mean, rounded half up, with the last */
-export function meanOf(count: number): (image: Image) => Image | undefined {
+export function meanOf<S extends Pixels>(count: number): (image: Image<S>) => Image<S> | undefined {
   let sums: Float32Array | undefined
   let left = count
   return image => {
@@ -55,7 +55,7 @@ export function meanOf(count: number): (image: Image) => Image | undefined {
     sums ??= new Float32Array(data.length)
     for (let i = 0; i < data.length; i++) sums[i]! += data[i]!
     if (--left > 0) return undefined
-    const mean = new Uint8Array(data.length)
+    const mean = sameType(data, data.length)
     for (let i = 0; i < mean.length; i++) mean[i] = sums[i]! / count + 0.5
     return { ...image, data: mean }
   }

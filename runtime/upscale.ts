@@ -1,7 +1,7 @@
 import { UprezError } from '../errors.js'
-import type { Image } from '../image/image.js'
+import { type Image, type Pixels, sameType } from '../image/image.js'
 import { isGrey } from '../image/luma.js'
-import { resize } from '../image/resize.js'
+import { type ResizeOptions, resize } from '../image/resize.js'
 import type { UpscaleCard } from '../models/card.js'
 import { alphaSample, constantIn, fillTransparent, flatRadius, keepFlatAlpha } from './alpha.js'
 import type { Abort, Infer, Progress } from './infer.js'
@@ -21,24 +21,31 @@ export interface UpscaleOptions extends SizeOptions {
   onProgress?: ((progress: Progress) => void) | undefined
   /** Looked at before every tile. */
   signal?: Abort | undefined
+  /** Does the final resize in place of `resize` of image/, for example elsewhere; the picture's buffer is its own. */
+  resize?: ((image: Image<Pixels>, to: ResizeOptions) => Promise<Image<Pixels>>) | undefined
 }
 
 /**
  * Enlarges a picture with a model, in tiles, and resizes the result where another scale or size than the model's is asked for.
  *
- * Takes 1..4 channels and returns as many. Grey stays exactly grey, an RGB picture without colour too. Alpha runs
+ * Takes 1..4 channels of 8 or 16 bits and returns as many. Grey stays exactly grey, an RGB picture without colour too. Alpha runs
  * through the model by itself; where it is constant it costs nothing and stays as it is. The colour hidden under transparent
  * pixels is replaced by the nearest visible one.
  * @throws UprezError `invalid-option`, `too-many-pixels` (a model that cannot be tiled), `aborted`, `model-mismatch`
  * (the model's answer has the wrong size), and whatever `infer` throws
  */
-export async function upscale(image: Image, card: UpscaleCard, infer: Infer, options: UpscaleOptions = {}): Promise<Image> {
+export async function upscale<S extends Pixels>(
+  image: Image<S>,
+  card: UpscaleCard,
+  infer: Infer<S>,
+  options: UpscaleOptions = {},
+): Promise<Image<S>> {
   requirePicture(image)
   const target = targetSize(image, card.scale, options)
   const tiles = planTiles(image, card, options.tile)
   const enlarged = emptyLike(image, card.scale)
   const symmetries = options.tta ? symmetriesFor(card) : [UNTURNED]
-  const run: Run = (window, keep) => runTurned(symmetries, window, keep, turned => runChecked(turned, card, infer))
+  const run: Run<S> = (window, keep) => runTurned(symmetries, window, keep, turned => runChecked(turned, card, infer))
 
   const jobs = colourJobs(image, enlarged, tiles, card, run)
   const alpha = alphaSample(image.channels)
@@ -51,27 +58,34 @@ export async function upscale(image: Image, card: UpscaleCard, infer: Infer, opt
   if (alpha !== undefined && oneAlpha === undefined) keepFlatAlpha(image, enlarged, card.scale, alpha)
   if (alpha !== undefined && oneAlpha !== undefined) fillSample(enlarged, all, card.scale, alpha, oneAlpha)
   if (target.width === enlarged.width && target.height === enlarged.height) return enlarged
-  return resize(enlarged, { ...target, kernel: 'lanczos3' })
+  const to: ResizeOptions = { ...target, kernel: 'lanczos3' }
+  return options.resize ? (options.resize(enlarged, to) as Promise<Image<S>>) : resize(enlarged, to)
 }
 
 type Job = () => Promise<void>
 /** The jobs that run a window, which is cut anew for each; the last to end gives the result on. */
-type Run = (window: () => Image, keep: (result: Image) => void) => Job[]
+type Run<S extends Pixels> = (window: () => Image<S>, keep: (result: Image<S>) => void) => Job[]
 
-function runTurned(
+function runTurned<S extends Pixels>(
   symmetries: Symmetry[],
-  window: () => Image,
-  keep: (result: Image) => void,
-  run: (window: Image) => Promise<Image>,
+  window: () => Image<S>,
+  keep: (result: Image<S>) => void,
+  run: Infer<S>,
 ): Job[] {
-  const collect = meanOf(symmetries.length)
+  const collect = meanOf<S>(symmetries.length)
   return symmetries.map(symmetry => async () => {
     const result = collect(turnBack(await run(turn(window(), symmetry)), symmetry))
     if (result) keep(result)
   })
 }
 
-function colourJobs(image: Image, enlarged: Image, tiles: Tile[], { scale, model }: UpscaleCard, run: Run): Job[] {
+function colourJobs<S extends Pixels>(
+  image: Image<S>,
+  enlarged: Image<S>,
+  tiles: Tile[],
+  { scale, model }: UpscaleCard,
+  run: Run<S>,
+): Job[] {
   const source = fillTransparent(image)
   const layer: Layer = image.channels >= 3 ? [0, 1, 2] : [0]
   const grey = isGrey(source)
@@ -87,7 +101,7 @@ function colourJobs(image: Image, enlarged: Image, tiles: Tile[], { scale, model
   )
 }
 
-function alphaJobs(image: Image, enlarged: Image, tiles: Tile[], scale: number, run: Run, sample: 1 | 3): Job[] {
+function alphaJobs<S extends Pixels>(image: Image<S>, enlarged: Image<S>, tiles: Tile[], scale: number, run: Run<S>, sample: 1 | 3): Job[] {
   return tiles.flatMap(tile => {
     const value = constantIn(image, sample, grown(tile.core, flatRadius))
     if (value !== undefined) return async () => fillSample(enlarged, tile.core, scale, sample, value)
@@ -124,7 +138,7 @@ async function runAll(jobs: Job[], { concurrency = 2, onProgress, signal }: Upsc
   if (signal?.aborted) throw new UprezError('aborted', 'the work was cancelled')
 }
 
-async function runChecked(window: Image, card: UpscaleCard, infer: Infer): Promise<Image> {
+async function runChecked<S extends Pixels>(window: Image<S>, card: UpscaleCard, infer: Infer<S>): Promise<Image<S>> {
   const { width, height } = window // the buffer may be transferred away
   const result = await infer(window)
   const expected = `${width * card.scale}×${height * card.scale}×3`
@@ -137,7 +151,7 @@ async function runChecked(window: Image, card: UpscaleCard, infer: Infer): Promi
   })
 }
 
-function fillSample(out: Image, region: Rect, scale: number, sample: number, value: number): void {
+function fillSample(out: Image<Pixels>, region: Rect, scale: number, sample: number, value: number): void {
   const { data, width, channels } = out
   for (let y = region.y * scale; y < (region.y + region.height) * scale; y++) {
     const end = (y * width + (region.x + region.width) * scale) * channels
@@ -147,21 +161,22 @@ function fillSample(out: Image, region: Rect, scale: number, sample: number, val
 
 const grown = (r: Rect, by: number): Rect => ({ x: r.x - by, y: r.y - by, width: r.width + 2 * by, height: r.height + 2 * by })
 
-function emptyLike(image: Image, scale: number): Image {
+function emptyLike<S extends Pixels>(image: Image<S>, scale: number): Image<S> {
   const width = image.width * scale
   const height = image.height * scale
-  return { data: new Uint8Array(width * height * image.channels), width, height, channels: image.channels }
+  return { data: sameType(image.data, width * height * image.channels), width, height, channels: image.channels }
 }
 
-function requirePicture({ data, width, height, channels }: Image): void {
+function requirePicture({ data, width, height, channels }: Image<Pixels>): void {
   const whole = [width, height, channels].every(n => Number.isInteger(n) && n > 0)
-  if (whole && channels <= 4 && data instanceof Uint8Array && data.length === width * height * channels) return
+  if (whole && channels <= 4 && (data instanceof Uint8Array || data instanceof Uint16Array) && data.length === width * height * channels)
+    return
   throw new UprezError(
     'invalid-option',
-    `the picture must hold ${width}×${height} pixels of 1..4 bytes, not ${data.length} samples and ${channels} channels`,
+    `the picture must hold ${width}×${height} pixels of 1..4 samples, not ${data.length} samples and ${channels} channels`,
     {
       param: 'image',
-      expected: 'width × height × channels bytes, 1 to 4 channels',
+      expected: 'width × height × channels samples of 8 or 16 bits, 1 to 4 channels',
       got: `${data.length} samples for ${width}×${height}×${channels}`,
     },
   )

@@ -1,4 +1,4 @@
-import type { Image } from '../image/image.js'
+import { type Image, type Pixels, sameType } from '../image/image.js'
 import type { Rect, Tile } from './tiles.js'
 
 /** Which samples of a pixel are the red, green and blue of the model's window, or the one grey: `[0, 1, 2]`, `[0]`, `[3]` for alpha. */
@@ -8,9 +8,9 @@ export type Layer = readonly [number] | readonly [number, number, number]
  * The window as its own RGB picture (the caller may keep or transfer its buffer). Beyond the right and lower edge of the
  * picture the last column and row repeat. A layer of one sample comes as grey.
  */
-export function cut(image: Image, window: Rect, layer: Layer): Image {
+export function cut<S extends Pixels>(image: Image<S>, window: Rect, layer: Layer): Image<S> {
   const { width, height } = window
-  const out = { data: new Uint8Array(width * height * 3), width, height, channels: 3 }
+  const out = { data: sameType(image.data, width * height * 3), width, height, channels: 3 }
   const inside = Math.min(width, image.width - window.x)
   for (let y = 0; y < height; y++) {
     const from = (Math.min(window.y + y, image.height - 1) * image.width + window.x) * image.channels
@@ -22,7 +22,7 @@ export function cut(image: Image, window: Rect, layer: Layer): Image {
   return out
 }
 
-function copySamples(image: Image, start: number, layer: Layer, row: Uint8Array, pixels: number): void {
+function copySamples(image: Image<Pixels>, start: number, layer: Layer, row: Pixels, pixels: number): void {
   const { data, channels } = image
   const r = layer[0]
   const g = layer[1] ?? r
@@ -38,7 +38,7 @@ function copySamples(image: Image, start: number, layer: Layer, row: Uint8Array,
  * Copies the core of a finished window, `scale` times as large, into the samples `layer` of the result.
  * One sample (or three with `grey`) gets the luma of the window: 77 R + 150 G + 29 B over 256, which leaves grey as it is.
  */
-export function paste(out: Image, result: Image, tile: Tile, scale: number, layer: Layer, grey: boolean): void {
+export function paste<S extends Pixels>(out: Image<S>, result: Image<S>, tile: Tile, scale: number, layer: Layer, grey: boolean): void {
   const width = tile.core.width * scale
   const height = tile.core.height * scale
   const left = (tile.core.x - tile.window.x) * scale
@@ -53,7 +53,7 @@ export function paste(out: Image, result: Image, tile: Tile, scale: number, laye
   }
 }
 
-function pasteGreyRow(row: Uint8Array, out: Image, start: number, layer: Layer): void {
+function pasteGreyRow(row: Pixels, out: Image<Pixels>, start: number, layer: Layer): void {
   const { data, channels } = out
   for (let i = 0, o = start; i < row.length; i += 3, o += channels) {
     const grey = (77 * row[i]! + 150 * row[i + 1]! + 29 * row[i + 2]! + 128) >> 8
@@ -62,7 +62,7 @@ function pasteGreyRow(row: Uint8Array, out: Image, start: number, layer: Layer):
   }
 }
 
-function pasteColourRow(row: Uint8Array, out: Image, start: number): void {
+function pasteColourRow(row: Pixels, out: Image<Pixels>, start: number): void {
   const { data, channels } = out
   for (let i = 0, o = start; i < row.length; i += 3, o += channels) {
     data[o] = row[i]!

@@ -5,6 +5,7 @@ import { rateLimit } from 'express-rate-limit'
 import { type Logger, pino } from 'pino'
 import { UprezError } from '../errors.js'
 import type { Engine } from '../infer/engine.js'
+import type { Choice } from '../infer/providers.js'
 import { createAdmission } from './admission.js'
 import { shuttingDown } from './answer.js'
 import { clientOf } from './client.js'
@@ -37,6 +38,8 @@ export interface AppOptions {
   keys?: Keys | undefined
   /** Origins of pages that may call it. */
   cors?: readonly string[]
+  /** What is computed with, and why not with the rest: for `/readyz` and `/metrics`. */
+  choice?: Choice
   /** Folder of the built page. */
   pageFolder?: string
 }
@@ -55,6 +58,7 @@ export function createApp(options: AppOptions): Express {
     jobs,
     state,
     keys,
+    choice,
     cors = [],
     limits = readServerLimits(),
     log = pino({ enabled: false }),
@@ -66,7 +70,7 @@ export function createApp(options: AppOptions): Express {
   app.set('trust proxy', limits.trustedProxies)
 
   const admission = createAdmission(limits)
-  const metrics = createMetrics({ engine, shelf, admission })
+  const metrics = createMetrics({ engine, shelf, admission, choice })
 
   app.use(requestLog(log), metrics.count)
   app.use(securityHeaders(), ...crossOrigin(cors))
@@ -81,7 +85,9 @@ export function createApp(options: AppOptions): Express {
     .route('/readyz')
     .get((_req, res) => {
       const status = state.closing ? 'closing' : state.ready ? 'ready' : 'starting'
-      res.status(status === 'ready' ? 200 : 503).json({ status })
+      res
+        .status(status === 'ready' ? 200 : 503)
+        .json({ status, ...(choice && { provider: choice.execution.provider, providers: choice.reports }) })
     })
     .all(onlyGet)
   app.use(inferenceHealthRoutes(state))

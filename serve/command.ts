@@ -10,6 +10,7 @@ export function addServeCommand(program: Command): void {
     .option('-n, --model-name <id>', 'model for requests that name none')
     .option('-m, --model-path <path>', 'folder of models, or an .onnx file, looked at before UPREZ_MODELS and ./models')
     .option('--precision <name>', 'what models compute in: fp32, fp16 or int8; those without such a file are left out (UPREZ_PRECISION)')
+    .option('--provider <name>', 'auto, cpu, cuda (cuda:0,1 for several cards), webgpu, ... (UPREZ_PROVIDER; default auto)')
     .option('--cors <origins...>', 'origins of pages that may call it, or * (UPREZ_CORS)')
     .option('--public', 'let other machines in without API keys (UPREZ_PUBLIC=1)')
     .addHelpText('after', '\nLimits are set by UPREZ_* variables: see docs/server.md.\n')
@@ -20,6 +21,7 @@ export function addServeCommand(program: Command): void {
         modelName?: string
         modelPath?: string
         precision?: string
+        provider?: string
         cors?: string[]
         public?: boolean
       }) => {

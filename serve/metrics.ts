@@ -1,6 +1,7 @@
 import type { Request, RequestHandler, Response } from 'express'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { Engine, JobResult } from '../infer/engine.js'
+import { type Choice, providerReadings } from '../infer/providers.js'
 import type { Admission } from './admission.js'
 import type { Shelf } from './models.js'
 
@@ -24,7 +25,15 @@ export interface Noted {
   sending?: number
 }
 
-export function createMetrics({ engine, shelf, admission }: { engine: Engine; shelf: Shelf; admission: Admission }): Metrics {
+/** What is measured. */
+interface Sources {
+  engine: Engine
+  shelf: Shelf
+  admission: Admission
+  choice?: Choice | undefined
+}
+
+export function createMetrics({ engine, shelf, admission, choice }: Sources): Metrics {
   const registry = new Registry()
   const registers = [registry]
   collectDefaultMetrics({ register: registry })
@@ -75,6 +84,9 @@ export function createMetrics({ engine, shelf, admission }: { engine: Engine; sh
     [{ process: 'engine' }, state().rss],
   ])
   kept(Gauge, 'uprez_engine_info', 'The ONNX Runtime provider in use', ['provider'], () => [[{ provider: state().provider ?? 'none' }, 1]])
+  kept(Gauge, 'uprez_provider_works', 'ONNX Runtime providers that were tried: 1 where a tile came out right', ['provider'], () =>
+    choice ? providerReadings(choice) : [],
+  )
   kept(Gauge, 'uprez_model_info', 'Models that are offered', ['model', 'version', 'scale', 'default'], () =>
     shelf.models.map(({ card: { id, scale }, version }) => [
       { model: id, version: version.slice(0, 12), scale, default: String(id === shelf.standardId) },

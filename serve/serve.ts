@@ -7,6 +7,7 @@ import { cpusAllowed } from '../infer/cpus.js'
 import { startEngine } from '../infer/engine.js'
 import { ENGINE_SETTINGS, readPrecision } from '../infer/limits.js'
 import { memoryAllowed, memoryShare } from '../infer/memory.js'
+import { chooseProvider, describeChoice, readProvider } from '../infer/providers.js'
 import { DEFAULT_MODEL } from '../models/catalog.js'
 import { modelFolder } from '../probe/model-folder.js'
 import { readSetting } from '../setting.js'
@@ -33,6 +34,8 @@ export interface ServeOptions {
   modelPath?: string | undefined
   /** What models compute in; those without such a file are not offered. Default: UPREZ_PRECISION, else fp32. */
   precision?: string | undefined
+  /** What computes: see `readProvider`. Default: UPREZ_PROVIDER, else auto. */
+  provider?: string | undefined
   /** Origins of pages that may call it, in place of UPREZ_CORS. */
   cors?: string[] | undefined
   /** Other machines may use it without a key; in place of UPREZ_PUBLIC=1. */
@@ -57,17 +60,20 @@ export async function serve(options: ServeOptions): Promise<void> {
   const log = pino({ level: logLevel(), base: undefined, timestamp: pino.stdTimeFunctions.isoTime })
   const precision = readPrecision(options.precision)
   const offer = { modelPath: await modelFolder(options.modelPath, { say }), precision }
+  const provider = readProvider(options.provider)
   const shelf = await fillShelf(offer, options.model)
 
   const stop = listenForStop(() => say(`finishing what is in flight, at most ${limits.shutdownGraceMs} ms; once more ends at once`))
   const folder = await openJobsFolder(process.env.UPREZ_JOBS_DIR || undefined)
-  const engine = await startEngine({ threads, precision })
+  const choice = await chooseProvider(provider, { folder: shelf.standard.folder, precision })
+  say(`computes on ${describeChoice(choice)}`)
+  const engine = await startEngine({ threads, precision, execution: choice.execution })
   const jobs = openJobs({ engine, limits, folder, log })
   const onGone = ({ folder, version }: ShelvedModel) => engine.forget(folder, version)
   const keeper = keepShelf(shelf, offer, { onGone, say })
   process.on('SIGHUP', keeper.refresh)
   const state: ServerState = { ready: false, closing: false }
-  const { server, connections } = createHttpServer(createApp({ engine, shelf, jobs, limits, state, log, keys, cors }), limits)
+  const { server, connections } = createHttpServer(createApp({ engine, shelf, jobs, limits, state, log, keys, cors, choice }), limits)
   try {
     const open = await listen(server, port, host)
     await warmUp(engine, shelf.standard.folder)

@@ -28,7 +28,7 @@ export async function measureRanges(graph: Graph, values: ReadonlySet<string>, p
   return ranges
 }
 
-/** The graph with other answers: for each value its smallest and its largest number. The values themselves would fill the memory. */
+/** The graph with other answers: for each value its smallest and its largest number. The values themselves would be much to copy. */
 function withExtremes(graph: Graph, names: string[]): Graph {
   const extremes = names.flatMap(name =>
     ['ReduceMin', 'ReduceMax'].map(op => node(op, [name], [`${name}/${op}`], { keepdims: { int: 0 } })),

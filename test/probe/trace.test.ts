@@ -51,7 +51,6 @@ const GRAPHS: Record<string, Graph> = {
   'nearest, from centres': resize({ mode: 'nearest' }, [1, 1, 2, 1.5]),
   'linear, half pixels': resize({ mode: 'linear' }, [1, 1, 2, 2]),
   'linear, to corners': resize({ mode: 'linear', coordinate_transformation_mode: 'align_corners' }, [1, 1, 2, 2.5]),
-  'linear, antialiased': resize({ mode: 'linear', antialias: 1 }, [1, 1, 0.5, 0.5]),
   'cubic, as PyTorch has it': resize({ mode: 'cubic', coordinate_transformation_mode: 'pytorch_half_pixel' }, [1, 1, 2, 3]),
   'depth to space, CRD': chain({ w: numbers(8, 3, 1, 1) }, ['Conv', ['w']], ['DepthToSpace', [], { blocksize: 2, mode: 'CRD' }]),
   'depth to space, DCR': chain({ w: numbers(8, 3, 1, 1) }, ['Conv', ['w']], ['DepthToSpace', [], { blocksize: 2 }]),

@@ -29,6 +29,22 @@ test('a halo smaller than the receptive field shows: the equality above is no ac
   assert.notDeepEqual(tiled, await convolution(2)(copy(image)))
 })
 
+test('a model of one channel takes each colour by itself, and grey once', async () => {
+  const port = { name: 'x', channels: 1, order: 'Y', layout: 'NCHW', type: 'float32', range: [0, 1] as [number, number] } as const
+  const model = { file: 'model.onnx', sha256: '0'.repeat(64), bytes: 1, input: port, output: port }
+  let windows = 0
+  const grey: Infer = async window => {
+    windows++
+    assert.ok(isGrey(window))
+    return nearest(2)(window)
+  }
+  const photo = drawPhoto(21, 13)
+  assert.deepEqual(await upscale(photo, cardWith({ model }), grey), await nearest(2)(copy(photo)))
+  assert.equal(windows, 3)
+  await upscale(drawGrey(21, 13), cardWith({ model }), grey)
+  assert.equal(windows, 4)
+})
+
 test('a model that wants a multiple gets repeated edges, and tiles in step with its grid', async () => {
   await fc.assert(
     fc.asyncProperty(sides, sides, fc.integer({ min: 2, max: 5 }), async (width, height, m) => {
