@@ -42,6 +42,11 @@ function details({ message, expected, got }: UprezError): string {
   return missing.length === 0 ? '' : ` (${oneLine(missing.join(', '))})`
 }
 
+/** On one line, and without what would steer the terminal: names out of files may hold anything. */
 function oneLine(text: string): string {
-  return text.trim().replace(/\s*\n\s*/g, ' ')
+  const shown = (char: string) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`
+  return text
+    .trim()
+    .replace(/\s*\n\s*/g, ' ')
+    .replace(/\p{Cc}/gu, shown)
 }

@@ -7,7 +7,7 @@ import { cpusAllowed } from '../infer/cpus.js'
 import { encode } from '../infer/encode.js'
 import type { Engine } from '../infer/engine.js'
 import { startEngine } from '../infer/engine.js'
-import { ENGINE_SETTINGS } from '../infer/limits.js'
+import { ENGINE_SETTINGS, readPrecision } from '../infer/limits.js'
 import type { Model } from '../models/catalog.js'
 import { chooseModel } from '../models/catalog.js'
 import { modelFolder } from '../probe/model-folder.js'
@@ -30,7 +30,10 @@ import { findSets } from './sets.js'
 export async function runEvaluation(options: EvalOptions): Promise<number> {
   const models = await chooseModels(options)
   const groups = groupByScale(models, await findSets(options.data), options.scale)
-  if (options.writeCard) for (const { scale, models } of groups) for (const model of models) refuseForeignScale(scale, model)
+  if (options.writeCard) {
+    refuseOtherPrecision()
+    for (const { scale, models } of groups) for (const model of models) refuseForeignScale(scale, model)
+  }
   if (options.output !== undefined) await checkWritable(options.output)
 
   const threads = readSetting('threads', ENGINE_SETTINGS.threads, undefined) ?? cpusAllowed()
@@ -120,4 +123,15 @@ function refuseForeignScale(scale: number, { card }: Model): void {
       got: `--scale ${scale}`,
     },
   )
+}
+
+/** The scores on a card are those of its canonical file. */
+function refuseOtherPrecision(): void {
+  const precision = readPrecision(undefined)
+  if (precision === 'fp32') return
+  throw new UprezError('invalid-option', `--write-card: expected fp32 for UPREZ_PRECISION but received ${precision}`, {
+    param: 'UPREZ_PRECISION',
+    expected: 'fp32',
+    got: precision,
+  })
 }

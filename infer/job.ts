@@ -2,7 +2,11 @@ import type { Progress } from '../runtime/infer.js'
 
 /** What is asked of the engine and what it answers, as plain data: it crosses the boundary to the child. */
 
-export type OutputFormat = 'png' | 'jpg' | 'webp' | 'avif'
+export const OUTPUT_FORMATS = ['png', 'jpg', 'webp', 'avif', 'tiff'] as const
+export type OutputFormat = (typeof OUTPUT_FORMATS)[number]
+
+/** Bits of a sample. */
+export type Depth = 8 | 16
 
 /** One picture to upscale. */
 export interface Job {
@@ -25,8 +29,17 @@ export interface Job {
   longest?: number
   /** `auto`: JPEG in → JPEG, WebP → WebP, otherwise PNG. */
   format: OutputFormat | 'auto'
-  /** 1..100 for JPEG, WebP and AVIF. Default: JPEG 95, WebP 95, AVIF 80 (PNG has none). */
+  /** 1..100 for JPEG, WebP and AVIF. Default: JPEG 95, WebP 95, AVIF 80 (PNG and TIFF have none). */
   quality?: number
+  /** Of the result, and of all that is computed; 16 for PNG and TIFF only. Default `auto`: as the picture has, 8 where the format has no more. */
+  depth?: 'auto' | Depth
+  /**
+   * Pixels per inch that a PNG, JPEG or TIFF says it has: the picture's own (`keep`, the default), those times the enlargement (`scale`:
+   * it prints as large as before), or so many.
+   */
+  dpi?: 'keep' | 'scale' | number
+  /** Which page of a TIFF, from 1; one of several pages is refused without. */
+  page?: number
   /** Side of a tile's window in input pixels; 0 = chosen by us. */
   tile: number
   /** Test-time augmentation: better by a little, at eight times the cost (runtime/tta.ts). */

@@ -12,13 +12,13 @@ export interface Resizer {
 
 export interface ToResizer {
   id: number
-  image: Image
+  image: Image<Pixels>
   to: ResizeOptions
 }
 
 export interface FromResizer {
   id: number
-  image: Image
+  image: Image<Pixels>
 }
 
 /** Below, it takes less than handing it over and a few frames of anybody's patience. */
@@ -26,7 +26,7 @@ const SMALL_PIXELS = 500_000
 
 /** The thread starts with the first large picture. */
 export function startResizer(): Resizer {
-  const waiting = new Map<number, (image: Image) => void>()
+  const waiting = new Map<number, (image: Image<Pixels>) => void>()
   let worker: Worker | undefined
   let lastId = 0
   return {

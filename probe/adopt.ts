@@ -28,7 +28,13 @@ export async function adoptFile({
   licence,
   say = () => {},
 }: AdoptFileOptions): Promise<{ dir: string; card: UpscaleCard }> {
-  const model = await modelOfFile(file, { say })
+  let told = false
+  const model = await modelOfFile(file, {
+    say: line => {
+      told = true
+      say(line)
+    },
+  })
   const { card: found } = model
   const words = { title: title ?? found.title.replace(found.id, id), purpose: purpose ?? found.purpose, licence: licence ?? found.licence }
   const card = parseCard({ ...found, id, ...words, model: { ...found.model, file: 'model.onnx' } }, `${dir}/card.json`)
@@ -37,6 +43,7 @@ export async function adoptFile({
     await writeFile(join(temporary, 'model.onnx'), bytes)
     await writeFile(join(temporary, 'card.json'), textOf(card))
   })
-  for (const line of findingLines(card)) say(line)
+  // Where it was found out before, what was found has not been said.
+  if (!told) for (const line of findingLines(card)) say(line)
   return { dir, card }
 }

@@ -131,12 +131,9 @@ function announce(host: string, port: number, models: string[], threads: number,
 
 function unguarded(host: string): UprezError {
   const expected = 'UPREZ_API_KEYS, or --public'
-  const message = [
-    `Host ${host} lets other machines in, and nobody is asked for a key. One of these:`,
-    '  uprez key alice               makes a key and shows the line for UPREZ_API_KEYS',
-    '  --public, or UPREZ_PUBLIC=1   everybody who reaches this address may use it',
-    '  no --host and no HOST         this machine only',
-  ].join('\n')
+  const message =
+    `Host ${host} lets other machines in, and nobody is asked for a key: make one with "uprez key NAME" and set UPREZ_API_KEYS, ` +
+    'or let everybody in with --public (UPREZ_PUBLIC=1), or stay on this machine without --host and HOST'
   return new UprezError('invalid-option', message, { param: 'host', expected, got: host })
 }
 

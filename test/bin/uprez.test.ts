@@ -66,6 +66,12 @@ test('a failure that is nobody’s wrong usage gets 1', () => {
   assert.match(err, /^uprez: no-input: .*nowhere\.png/)
 })
 
+test('what steers a terminal is shown, not sent to it', () => {
+  const { code, err } = run(['-i', 'no\u001b[31m\u0007where.png', '-o', 'x.png'])
+  assert.equal(code, 1)
+  assert.match(err, /no\\x1b\[31m\\x07where\.png does not exist/)
+})
+
 test('started by npm run, paths mean the folder where the caller stood; otherwise the present one', () => {
   const caller = realpathSync(mkdtempSync(join(tmpdir(), 'uprez-caller-')))
   const npm = { npm_lifecycle_event: 'uprez', INIT_CWD: caller }
