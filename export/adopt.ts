@@ -48,7 +48,7 @@ export async function adopt(options: AdoptOptions): Promise<{ dir: string; card:
 export async function readWeights(file: string): Promise<Weights> {
   const kind = extname(file).toLowerCase()
   if (kind !== '.safetensors' && kind !== '.pth' && kind !== '.pt') {
-    const expected = 'weights in a .safetensors, .pth or .pt file'
+    const expected = 'weights in a .safetensors, .pth or .pt file, or a model in an .onnx file'
     throw new UprezError('invalid-weights', `${file}: expected ${expected}`, { param: 'file', expected, got: kind || 'no ending' })
   }
   const weights = await (kind === '.safetensors' ? readSafetensors(file) : readTorchFile(file))

@@ -3,6 +3,7 @@ import { UprezError } from '../errors.js'
 import type { UpscaleCard } from '../models/card.js'
 import type { WrittenFile } from './export-file.js'
 import type { Value } from './graph.js'
+import type { RangeName } from './unit-range.js'
 import type { Parity } from './verify.js'
 
 /** `uprez export RUN -o DIR` */
@@ -25,6 +26,13 @@ export function addExportCommand(program: Command): void {
     .option('--purpose <text>', 'what the model is for, in a sentence')
     .option('--licence <name>', 'licence of the weights')
     .option('--explain', 'write nothing; say which layer, or which rewriting of the graph, first differs from TensorFlow.js')
+    .addOption(
+      new Option('--range <name>', 'what the pictures of a tfjs layers model are, where it is not our own (default: measured)').choices([
+        '0..1',
+        '0..255',
+        '-1..1',
+      ]),
+    )
     .option('--layers <file>', 'a module with layer classes of your own, see docs/models.md')
     .option('--fp16', 'write model.fp16.onnx as well: half the size')
     .option('--int8', 'write model.int8.onnx as well: a quarter of the size, faster on CPUs')
@@ -108,6 +116,7 @@ interface Options {
   int8?: true
   calibrate?: string
   without?: string[]
+  range?: RangeName
   engine: 'tensorflow' | 'wasm' | 'cpu'
   json?: boolean
 }
@@ -116,7 +125,9 @@ type ExportCommandOptions = Options & { format: 'onnx' | 'safetensors'; layers?:
 
 /** A file alone has no card, and no variants beside it. */
 function refuseWordsForACard(options: Options): void {
-  const param = (['id', 'title', 'purpose', 'licence', 'fp16', 'int8', 'calibrate'] as const).find(name => options[name] !== undefined)
+  const param = (['id', 'title', 'purpose', 'licence', 'fp16', 'int8', 'calibrate', 'range'] as const).find(
+    name => options[name] !== undefined,
+  )
   if (param === undefined) return
   const expected = 'a model folder as output'
   throw new UprezError('invalid-option', `--${param}: expected ${expected}, got the file ${options.output}`, {

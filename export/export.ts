@@ -18,10 +18,14 @@ import { checkShrink, type ShrinkOptions, shrink } from './precision/shrink.js'
 import { readModel } from './read.js'
 import type { About, Source } from './source.js'
 import { toUint8Nhwc } from './uint8.js'
+import { onUnitRange, type RangeName } from './unit-range.js'
 import { compareBytes } from './variant.js'
 import { compareWithTfjs } from './verify.js'
 
-export interface ExportOptions extends OutputOptions, NetworkOptions {}
+export interface ExportOptions extends OutputOptions, NetworkOptions {
+  /** What the pictures of a network are of which nobody says; default: measured. Ours are 0..1. */
+  range?: RangeName
+}
 
 export interface OutputOptions extends ShrinkOptions {
   /** The model folder to write: `models/<id>`. One that stands there is replaced as a whole. */
@@ -49,7 +53,14 @@ export interface OutputOptions extends ShrinkOptions {
 export async function exportRun(options: ExportOptions): Promise<{ dir: string; card: UpscaleCard }> {
   await checkOutput(options)
   const { tf, model, about, words, ops } = await openNetwork(options)
-  return exportNetwork(tf, model, about ?? observed(tf, model, ops), words, options, ops)
+  if (about) {
+    refuseRange(options)
+    return exportNetwork(tf, model, about, words, options, ops)
+  }
+  const seen = observed(tf, model, ops)
+  refuseOtherThanRgb(readModel(model, ops).graph)
+  const unit = await onUnitRange(tf, model, seen, options.range, ops, options.say ?? (() => {}))
+  return exportNetwork(tf, unit, seen, words, options, ops)
 }
 
 /**
@@ -146,6 +157,13 @@ async function exportModel(tf: Tf, model: TF.LayersModel, about: About & { id: s
   } finally {
     await session.close()
   }
+}
+
+function refuseRange({ range, run }: ExportOptions): void {
+  if (range === undefined) return
+  const expected = 'the folder of a tfjs layers model'
+  const message = `--range: expected ${expected}, but ${run} says that its pictures are 0..1`
+  throw new UprezError('invalid-option', message, { param: 'range', expected, got: run })
 }
 
 function refuseOtherThanRgb(graph: Graph): void {

@@ -5,6 +5,8 @@ interface SavedLayer {
   name?: string
   class_name?: string
   inbound_nodes?: unknown[]
+  /** Of a network within the network: its layers. */
+  config?: { layers?: unknown } | unknown[]
 }
 
 /**
@@ -21,7 +23,8 @@ function refuseWaiting(file: string, layers: SavedLayer[]): void {
   const made = new Map<string, number>()
   const isMade = ([layer, call]: [string, number]) => (made.get(layer) ?? 0) > call
   const count = (name = '') => made.set(name, (made.get(name) ?? 0) + 1)
-  for (const { name, class_name } of layers) if (class_name === 'InputLayer') count(name)
+  // The first call of a network within is the one that made it.
+  for (const layer of layers) if (layer.class_name === 'InputLayer' || isNetwork(layer)) count(layer.name)
   let waiting = layers.flatMap(({ name, inbound_nodes = [] }) => inbound_nodes.map(call => ({ name, takes: valuesIn(call) })))
   for (let before = -1; before !== waiting.length; ) {
     before = waiting.length
@@ -40,6 +43,8 @@ function refuseWaiting(file: string, layers: SavedLayer[]): void {
   ]
   throw new UprezError('not-a-run', `${file}: expected ${expected}, got ${got}`, { param: first.name ?? file, expected, got })
 }
+
+const isNetwork = ({ config }: SavedLayer): boolean => Array.isArray(config) || Array.isArray(config?.layers)
 
 function valuesIn(call: unknown): [string, number][] {
   return Array.isArray(call) ? call.filter((value): value is [string, number] => Array.isArray(value)) : []

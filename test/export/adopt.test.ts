@@ -122,7 +122,7 @@ test('weights that fit no architecture are refused, naming the nearest one and w
   )
   assert.ok(!(await readdir(home)).includes('refused'))
   for (const [file, code] of [
-    ['weights.onnx', 'invalid-weights'],
+    ['weights.h5', 'invalid-weights'],
     ['missing.pth', 'no-input'],
     ['missing.safetensors', 'no-input'],
   ] as const) {
