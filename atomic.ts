@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
-import { access, mkdir, open, rename, rm } from 'node:fs/promises'
+import { access, mkdir, open, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { UprezError } from './errors.js'
 
@@ -10,12 +10,21 @@ import { UprezError } from './errors.js'
  * @param mark makes the temporary name unlike that of any other writer; `temporaryPath` gives it to who has to sweep up
  * @throws UprezError `not-writable`, `no-space`
  */
-export async function writeAtomic(path: string, bytes: Uint8Array | string, mark = String(process.pid)): Promise<void> {
+export function writeAtomic(path: string, bytes: Uint8Array | string, mark = String(process.pid)): Promise<void> {
+  return fillAtomic(path, temporary => writeFile(temporary, bytes), mark)
+}
+
+/**
+ * The same for a file that somebody else writes.
+ * @param fill makes the file of the name it gets; what it throws with the `code` of a system error is told as one of ours
+ * @throws UprezError `not-writable`, `no-space`, and what else `fill` throws
+ */
+export async function fillAtomic(path: string, fill: (temporary: string) => Promise<void>, mark: string): Promise<void> {
   const temporary = temporaryPath(path, mark)
   try {
-    const file = await open(temporary, 'w', 0o666)
+    await fill(temporary)
+    const file = await open(temporary, 'r+')
     try {
-      await file.writeFile(bytes)
       await file.sync()
     } finally {
       await file.close()

@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { UprezError } from '../errors.js'
+import { OUTPUT_FORMATS } from '../infer/job.js'
 import { PRECISIONS, type Precision } from '../models/precision.js'
 import type { Options } from './options.js'
 
@@ -23,10 +24,15 @@ export function addUpscaleCommand(program: Command): void {
     )
     .addOption(
       new Option('-f, --format <format>', 'of the results; auto: JPEG → JPEG, WebP → WebP, else PNG')
-        .choices(['auto', 'png', 'jpg', 'webp', 'avif'])
+        .choices(['auto', ...OUTPUT_FORMATS])
         .default('auto'),
     )
     .option('-q, --quality <1..100>', 'of JPEG and WebP (default 95) and AVIF (default 80)', wholeIn(1, 100))
+    .addOption(
+      new Option('--depth <bits>', 'of a sample; 16 in PNG and TIFF; auto: as the input').choices(['auto', '8', '16']).default('auto'),
+    )
+    .option('--dpi <which>', "pixels per inch: keep = the input's, scale = times the enlargement, or a number", densityOf, 'keep')
+    .addOption(new Option('--pages <which>', 'all: every page of a TIFF becomes a picture').choices(['all']))
     .option('-r, --recursive', 'go into folders; the output mirrors the tree')
     .option('-j, --jobs <count>', 'pictures in flight (default: CPUs + 2)', wholeIn(1, 256))
     .option('--suffix <text>', "appended to the results' names, before the extension", plainSuffix)
@@ -56,6 +62,9 @@ interface Flags {
   precision?: Precision
   format: Options['format']
   quality?: number
+  depth: 'auto' | '8' | '16'
+  dpi: Options['dpi']
+  pages?: 'all'
   recursive?: true
   jobs?: number
   suffix?: string
@@ -76,6 +85,9 @@ function toOptions(flags: Flags): Options {
     scale: flags.outscale,
     provider: providerOf(flags),
     precision: flags.precision,
+    depth: flags.depth === 'auto' ? 'auto' : (Number(flags.depth) as 8 | 16),
+    dpi: flags.dpi,
+    allPages: flags.pages === 'all',
     suffix: flags.suffix ?? '',
     recursive: flags.recursive ?? false,
     ifExists: flags.resume ? 'skip' : flags.ifExists,
@@ -118,6 +130,13 @@ function wholeIn(low: number, high: number): (text: string) => number {
     if (Number.isInteger(value)) return value
     throw new InvalidArgumentError(`Expected a whole number from ${low} to ${high}.`)
   }
+}
+
+function densityOf(text: string): Options['dpi'] {
+  if (text === 'keep' || text === 'scale') return text
+  const value = Number(text)
+  if (Number.isInteger(value) && value >= 1 && value <= 65_535) return value
+  throw new InvalidArgumentError('Expected keep, scale or a whole number from 1 to 65535.')
 }
 
 function plainSuffix(text: string): string {

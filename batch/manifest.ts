@@ -2,7 +2,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { mkdir, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { UprezError } from '../errors.js'
-import type { OutputFormat } from '../infer/engine.js'
+import type { Job, OutputFormat } from '../infer/engine.js'
 import type { InputFormat } from '../infer/sniff.js'
 
 /** Name of the file in the output folder that remembers what was made, one JSON object a line. */
@@ -17,6 +17,9 @@ export interface Recipe {
   scale: number
   format: OutputFormat
   quality: number | null
+  /** Older lines lack these two. */
+  depth?: Job['depth']
+  dpi?: Job['dpi']
 }
 
 /** One finished picture. Places are relative, so that both folders may move. */
@@ -69,7 +72,8 @@ export function sameInput(entry: Entry, input: { place: string; size: number; mt
 }
 
 export function sameRecipe(a: Recipe, b: Recipe): boolean {
-  return a.sha256 === b.sha256 && a.scale === b.scale && a.format === b.format && a.quality === b.quality
+  const [x, y] = [a, b].map(recipe => ({ depth: 'auto', dpi: 'keep', ...recipe }))
+  return (['sha256', 'scale', 'format', 'quality', 'depth', 'dpi'] as const).every(field => x![field] === y![field])
 }
 
 export interface ManifestWriter {

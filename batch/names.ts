@@ -15,6 +15,7 @@ const EXTENSIONS: Record<OutputFormat, readonly string[]> = {
   jpg: ['.jpg', '.jpeg', '.jpe', '.jfif'],
   webp: ['.webp'],
   avif: ['.avif'],
+  tiff: ['.tiff', '.tif'],
 }
 
 /** The format that a file name asks for, or undefined. */

@@ -1,7 +1,7 @@
 import { realpath, stat } from 'node:fs/promises'
 import { basename, dirname, extname, join, resolve, sep } from 'node:path'
 import { UprezError } from '../errors.js'
-import type { OutputFormat } from '../infer/engine.js'
+import type { Job, OutputFormat } from '../infer/engine.js'
 import type { Precision } from '../models/precision.js'
 import { formatOfName } from './names.js'
 
@@ -20,6 +20,10 @@ export interface Options {
   scale: number | undefined
   format: OutputFormat | 'auto'
   quality: number | undefined
+  depth: NonNullable<Job['depth']>
+  dpi: NonNullable<Job['dpi']>
+  /** A TIFF of several pages makes as many pictures; else it is left alone. */
+  allPages: boolean
   tile: number
   /** As `readProvider` takes it; undefined: UPREZ_PROVIDER, else auto. */
   provider: string | undefined
@@ -52,9 +56,13 @@ export async function readDestination({ input, output, format }: Pick<Options, '
   const named = formatOfName(output)
   if (named === undefined) {
     if (!UNWRITTEN.has(extname(output).toLowerCase())) return folder
-    throw new UprezError('unsupported-format', `--output: expected a name ending in .png, .jpg, .webp or .avif but received ${output}`, {
-      param: 'output',
-    })
+    throw new UprezError(
+      'unsupported-format',
+      `--output: expected a name ending in .png, .jpg, .webp, .avif or .tiff but received ${output}`,
+      {
+        param: 'output',
+      },
+    )
   }
   if (input.length > 1 || (await isFolder(input[0]!))) {
     throw new UprezError('invalid-option', `--output: expected a folder for several pictures but received a file name, ${output}`, {
@@ -68,7 +76,7 @@ export async function readDestination({ input, output, format }: Pick<Options, '
 }
 
 /** Picture formats that are not written here: such a name for the output is a mistake, not a folder. */
-const UNWRITTEN = new Set(['.gif', '.tif', '.tiff', '.bmp', '.heic', '.heif', '.jxl', '.jp2', '.svg', '.ico'])
+const UNWRITTEN = new Set(['.gif', '.bmp', '.heic', '.heif', '.jxl', '.jp2', '.svg', '.ico'])
 
 /** The path without links, whether or not its last parts exist: outputs are compared with inputs. */
 async function realPlace(path: string): Promise<string> {

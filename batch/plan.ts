@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { join, posix, relative } from 'node:path'
 import { UprezError } from '../errors.js'
-import { checkOutputSize, outputFormat } from '../infer/encode.js'
+import { checkOutputSize, outputDepth, outputFormat } from '../infer/encode.js'
 import type { OutputFormat } from '../infer/engine.js'
 import type { Entry, Header, Manifest, Recipe } from './manifest.js'
 import { sameInput, sameRecipe } from './manifest.js'
@@ -39,22 +39,27 @@ export interface PlanOptions {
   recipe: Omit<Recipe, 'format'>
   suffix: string
   ifExists: IfExists
-  readHeader: (path: string) => Promise<Header>
+  readHeader: (path: string, page?: number) => Promise<Header>
+  /** Where every page of a file is to make a picture. */
+  countPages?: ((path: string) => Promise<number>) | undefined
 }
 
 /**
  * Settles before any work what will be made, under which name, and what is already done.
- * @throws UprezError `output-exists` (`ifExists: 'fail'`), `invalid-option` where an input would be overwritten
+ * @throws UprezError `output-exists` (`ifExists: 'fail'`), `invalid-option` where an input would be overwritten or several pages would
+ * become one file
  */
 export async function makePlan(walked: Walked, options: PlanOptions): Promise<Plan> {
   const { destination, manifest } = options
   const plan: Plan = { tasks: [], done: [], skipped: walked.skipped, failures: [...walked.failures] }
-  const candidates = walked.candidates.filter(({ path, named }) => {
+  const files = walked.candidates.filter(({ path, named }) => {
     const made = !named && isInside(path, destination.folder) && manifest.byOutput.has(toPlace(relative(destination.folder, path)))
     if (made) plan.skipped.push({ path, reason: 'made by an earlier run' })
     return !made
   })
 
+  const candidates = (await mapPool(files, 8, file => pagesOf(file, options))).flat()
+  if (destination.name !== undefined && candidates.length > 1) throw severalPages(destination.name)
   const headers = await mapPool(candidates, 8, source => headerOf(source, options))
   const formats = candidates.map(({ place }, i) => formatOf(headers[i], place, destination.format))
   // Unreadable files keep their part in the naming: mending one must not rename the others' outputs.
@@ -76,9 +81,9 @@ export async function makePlan(walked: Walked, options: PlanOptions): Promise<Pl
       reject(source, header)
       continue
     }
-    const tooLarge = sizeError(header, recipe)
-    if (tooLarge !== undefined) {
-      plan.failures.push({ path: source.path, error: tooLarge })
+    const impossible = recipeError(header, recipe)
+    if (impossible !== undefined) {
+      plan.failures.push({ path: source.path, error: impossible })
       continue
     }
     const task = makeTask(source, header, names[i]!, recipe)
@@ -128,12 +133,20 @@ export async function makePlan(walked: Walked, options: PlanOptions): Promise<Pl
   }
 }
 
+/** One candidate for each page, `scan.tif` in the places `scan-p1.tif`, `scan-p2.tif`, …; a file of one page is its own. */
+async function pagesOf(file: Candidate, { countPages }: PlanOptions): Promise<Candidate[]> {
+  const count = (await countPages?.(file.path)) ?? 1
+  if (count === 1) return [file]
+  const { dir, name, ext } = posix.parse(file.place)
+  return Array.from({ length: count }, (_, i) => ({ ...file, place: posix.join(dir, `${name}-p${i + 1}${ext}`), page: i + 1 }))
+}
+
 /** From the manifest where it knows this very file, else from the file; an error of ours comes back as a value. */
 async function headerOf(source: Candidate, { manifest, readHeader }: PlanOptions): Promise<Header | UprezError> {
   const earlier = manifest.byInput.get(source.place)
   if (earlier !== undefined && sameInput(earlier, source)) return earlier.header
   try {
-    const { format, width, height } = await readHeader(source.path)
+    const { format, width, height } = await readHeader(source.path, source.page)
     return { format, width, height }
   } catch (error) {
     if (error instanceof UprezError) return error
@@ -147,13 +160,20 @@ function formatOf(header: Header | UprezError | undefined, place: string, asked:
   return outputFormat(asked, format ?? 'png')
 }
 
-function sizeError({ width, height }: Header, { scale, format }: Recipe): UprezError | undefined {
+function recipeError({ width, height }: Header, { scale, format, depth }: Recipe): UprezError | undefined {
   try {
+    outputDepth(depth, 8, format)
     checkOutputSize(Math.round(width * scale), Math.round(height * scale), format)
     return undefined
   } catch (error) {
     return error as UprezError
   }
+}
+
+function severalPages(name: string): UprezError {
+  return new UprezError('invalid-option', `--output: expected a folder for several pages but received a file name, ${name}`, {
+    param: 'output',
+  })
 }
 
 function overwritesInput(path: string): UprezError {

@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { ErrorCode } from '../errors.js'
 import { UprezError } from '../errors.js'
+import { defined } from '../infer/defined.js'
 import type { Engine, Job, JobResult } from '../infer/engine.js'
 import type { ManifestWriter } from './manifest.js'
 import type { Failure, Task } from './plan.js'
@@ -63,7 +64,7 @@ export async function runTasks(tasks: readonly Task[], { engine, manifest, job, 
       await mkdir(dirname(task.output), { recursive: true })
       const { source, output, entry } = task
       const done = await engine.upscale(
-        { ...job, input: { path: source.path }, output, format: entry.recipe.format },
+        { ...job, ...defined({ page: source.page }), input: { path: source.path }, output, format: entry.recipe.format },
         { signal: ended, onProgress: ({ done, total }) => watcher.progress(task, total === 0 ? 0 : done / total) },
       )
       await manifest.append(entry)

@@ -1,9 +1,10 @@
 import { dirname } from 'node:path'
 import { UprezError } from '../errors.js'
 import { cpusAllowed } from '../infer/cpus.js'
+import { defined } from '../infer/defined.js'
 import type { Engine } from '../infer/engine.js'
 import { startEngine } from '../infer/engine.js'
-import { readHeader } from '../infer/files.js'
+import { countPages, readHeader } from '../infer/files.js'
 import { readLimits, readPrecision } from '../infer/limits.js'
 import { type Asked, chooseProvider, describeChoice, readProvider, type Sample } from '../infer/providers.js'
 import { servingFile } from '../models/card.js'
@@ -40,7 +41,8 @@ export async function upscale(options: Options): Promise<number> {
   const { card } = model
   const precision = readPrecision(options.precision)
   const file = precision === 'fp32' ? card.model : servingFile(card, precision)
-  const recipe = { model: card.id, sha256: file.sha256, scale: options.scale ?? card.scale, quality: options.quality ?? null }
+  const { depth, dpi } = options
+  const recipe = { model: card.id, sha256: file.sha256, scale: options.scale ?? card.scale, quality: options.quality ?? null, depth, dpi }
   const manifest = await readManifest(folder)
   const walked = await walk(options.input, { recursive: options.recursive, exclude: destination.name === undefined ? folder : undefined })
   const plan = await makePlan(walked, {
@@ -49,7 +51,8 @@ export async function upscale(options: Options): Promise<number> {
     recipe,
     suffix: options.suffix,
     ifExists: options.ifExists,
-    readHeader: path => readHeader({ path }, limits),
+    readHeader: (path, page) => readHeader({ path }, limits, page),
+    countPages: options.allPages ? countPages : undefined,
   })
 
   if (plan.tasks.length === 0) {
@@ -79,8 +82,8 @@ async function start(sample: Sample, asked: Asked): Promise<Engine> {
 
 /** @param startOnce a dry run of little work needs no engine */
 async function make(startOnce: () => Promise<Engine>, model: Model, plan: Plan, folder: string, options: Options): Promise<number> {
-  const { scale, quality, tile } = options
-  const job = { model: model.folder, tile, ...(scale === undefined ? {} : { scale }), ...(quality === undefined ? {} : { quality }) }
+  const { scale, quality, tile, depth, dpi } = options
+  const job = { model: model.folder, tile, depth, dpi, ...defined({ scale, quality }) }
   const start = performance.now()
   const cpus = cpusAllowed()
   const estimate = await estimateWork(plan.tasks, { engine: startOnce, card: model.card, job, cpus })

@@ -14,6 +14,8 @@ export interface Candidate {
   mtimeMs: number
   /** The user named this very file. */
   named: boolean
+  /** Of a TIFF of several, from 1; the place then names it as well. */
+  page?: number
 }
 
 /** A file that is left alone, and why. */

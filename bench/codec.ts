@@ -1,4 +1,5 @@
 import type { Image } from '../image/image.js'
+import { withDensity } from '../infer/density.js'
 import { FAST } from '../infer/encode.js'
 import { sharp } from '../infer/sharp.js'
 
@@ -13,9 +14,11 @@ export async function decodeByHand(bytes: Uint8Array): Promise<Image> {
 }
 
 /** JPEG stays JPEG, the rest becomes PNG, as with `-f auto`. */
-export function encodeByHand({ data, width, height }: Image, format: 'jpg' | 'png'): Promise<Buffer> {
+export async function encodeByHand({ data, width, height }: Image, format: 'jpg' | 'png'): Promise<Buffer> {
   const picture = sharp(data, { raw: { width, height, channels: 3 } })
-  return format === 'jpg' ? picture.jpeg({ ...FAST.jpg, quality: 95 }).toBuffer() : picture.png(FAST.png).toBuffer()
+  const file = await (format === 'jpg' ? picture.jpeg({ ...FAST.jpg, quality: 95 }) : picture.png(FAST.png)).toBuffer()
+  // A few bytes, for the comparison: sharp makes up a density.
+  return withDensity(file, format, undefined)
 }
 
 export const formatOf = (file: string): 'jpg' | 'png' => (file.endsWith('.jpg') ? 'jpg' : 'png')

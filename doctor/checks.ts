@@ -93,6 +93,7 @@ async function providers(): Promise<Check[]> {
     import('../models/catalog.js'),
   ])
   const checks: Check[] = []
+  const chosen = `upscaling (${process.env.UPREZ_PROVIDER || 'auto'})`
   try {
     const sample = { folder: (await findModel(DEFAULT_MODEL)).folder, precision: 'fp32' } as const
     for (const [name, provider] of [
@@ -103,11 +104,10 @@ async function providers(): Promise<Check[]> {
       const detail = reason ?? `a tile came out right, in ${milliseconds!.toFixed(1)} ms`
       checks.push({ name, state: works ? 'works' : 'missing', detail, ...(fix === undefined ? {} : { fix }) })
     }
-    const asked = readProvider(undefined)
-    const choice = await chooseProvider(asked, sample)
-    return [...checks, { name: `upscaling (${asked.text})`, state: 'works', detail: `computes on ${describeChoice(choice)}` }]
+    const choice = await chooseProvider(readProvider(undefined), sample)
+    return [...checks, { name: chosen, state: 'works', detail: `computes on ${describeChoice(choice)}` }]
   } catch (error) {
-    return [...checks, { name: 'upscaling (auto)', state: 'broken', detail: firstLine(error), fix: 'another UPREZ_PROVIDER' }]
+    return [...checks, { name: chosen, state: 'broken', detail: firstLine(error), fix: 'another UPREZ_PROVIDER' }]
   }
 }
 

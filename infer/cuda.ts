@@ -18,8 +18,8 @@ import { demandSpace, linkedLibraries, megabytesOf, unpackWheels, unpackZip, typ
  *                             made.json
  */
 export interface CudaRuntime {
-  /** Where onnxruntime-node is loaded from. */
-  folder: string
+  /** Where onnxruntime-node is loaded from; undefined: the installed one, whose own installer may have fetched the provider. */
+  folder: string | undefined
   /** Where NVIDIA's libraries are, whole paths. */
   libraries: string[]
 }
@@ -55,10 +55,14 @@ export function cudaFolder(version = onnxruntimeVersion()): string {
   return join(cacheFolder(), `onnxruntime-cuda-${version}`)
 }
 
-/** What `setup cuda` has made for the installed version; undefined where it has not. */
+/** What there is for the installed version: what `setup cuda` has made, else the package itself where it has the provider. */
 export function cudaRuntime(): CudaRuntime | undefined {
+  return setUp() ?? (hasProvider(undefined) ? { folder: undefined, libraries: [] } : undefined)
+}
+
+function setUp(): CudaRuntime | undefined {
   const folder = cudaFolder()
-  if (!PROVIDERS.every(name => existsSync(join(binaries(folder), name)))) return undefined
+  if (!hasProvider(folder)) return undefined
   try {
     const { libraries } = JSON.parse(readFileSync(join(folder, 'made.json'), 'utf8')) as { libraries: string[] }
     return { folder, libraries: libraries.map(name => join(folder, name)) }
@@ -66,6 +70,8 @@ export function cudaRuntime(): CudaRuntime | undefined {
     return undefined
   }
 }
+
+const hasProvider = (folder: string | undefined): boolean => PROVIDERS.every(name => existsSync(join(binaries(folder), name)))
 
 /** Names of the libraries that are not found here, the driver's included. */
 export async function missingForCuda({ folder, libraries }: CudaRuntime): Promise<string[]> {
@@ -76,8 +82,8 @@ export async function missingForCuda({ folder, libraries }: CudaRuntime): Promis
 
 /** How to get what is missing. */
 export function cudaFix(missing: readonly string[]): string | undefined {
-  if (missing.includes(DRIVER)) return "install NVIDIA's driver"
-  return missing.length > 0 ? SETUP : undefined
+  const fixes = [missing.some(name => name !== DRIVER) ? SETUP : [], missing.includes(DRIVER) ? "install NVIDIA's driver" : []].flat()
+  return fixes.length > 0 ? fixes.join('; ') : undefined
 }
 
 export const SETUP = 'npm run setup -- cuda'
@@ -105,19 +111,19 @@ export async function setupCuda(say: (line: string) => void, from?: string): Pro
   if (process.platform !== 'linux' || process.arch !== 'x64') {
     throw unavailable(`this provider is made for Linux on x64, not ${process.platform} ${process.arch}; use --provider webgpu`)
   }
-  const ready = from === undefined ? cudaRuntime() : undefined
+  const ready = from === undefined ? setUp() : undefined
   if (ready !== undefined && (await missingForCuda(ready)).every(name => name === DRIVER)) return 'ready'
   if ((await execute('python3', ['--version'])).code !== 0) throw unavailable('python3 was not found; apt install python3 python3-pip')
   const version = onnxruntimeVersion()
   await mkdir(cacheFolder(), { recursive: true })
   await demandSpace(cacheFolder(), from === undefined ? WHEEL_GB + PROVIDER_GB : PROVIDER_GB)
   await replaceFolder(cudaFolder(), async folder => {
-    await copyPackage(folder)
     await placeProvider(folder, version, say, from)
     const libraries = await placeLibraries(folder, say)
+    await copyPackage(folder)
     await writeFile(join(folder, 'made.json'), `${JSON.stringify({ onnxruntime: version, libraries })}\n`)
   })
-  const missing = (await missingForCuda(cudaRuntime()!)).filter(name => name !== DRIVER)
+  const missing = (await missingForCuda(setUp()!)).filter(name => name !== DRIVER)
   if (missing.length > 0) throw unavailable(`libraries that are still missing: ${missing.join(', ')}`)
   return 'made'
 }
@@ -132,14 +138,16 @@ export function onnxruntimeVersion(): string {
   return (JSON.parse(readFileSync(require.resolve('onnxruntime-node/package.json'), 'utf8')) as { version: string }).version
 }
 
-const packageIn = (folder: string): string => join(folder, 'node_modules', 'onnxruntime-node')
+const installed = (): string => dirname(require.resolve('onnxruntime-node/package.json'))
+const packageIn = (folder: string | undefined): string =>
+  folder === undefined ? installed() : join(folder, 'node_modules', 'onnxruntime-node')
 
 /** Where the package keeps this platform's libraries. */
 const PLATFORM = join('bin', 'napi-v6', process.platform, process.arch)
-const binaries = (folder: string): string => join(packageIn(folder), PLATFORM)
+const binaries = (folder: string | undefined): string => join(packageIn(folder), PLATFORM)
 
 async function copyPackage(folder: string): Promise<void> {
-  const source = dirname(require.resolve('onnxruntime-node/package.json'))
+  const source = installed()
   for (const part of ['package.json', 'dist', PLATFORM]) await cp(join(source, part), join(packageIn(folder), part), { recursive: true })
   const common = createRequire(join(source, 'package.json')).resolve('onnxruntime-common')
   // From dist/cjs/index.js.
@@ -149,6 +157,7 @@ async function copyPackage(folder: string): Promise<void> {
 async function placeProvider(folder: string, version: string, say: (line: string) => void, from: string | undefined): Promise<void> {
   const place = join(folder, 'provider')
   await mkdir(place)
+  await mkdir(binaries(folder), { recursive: true })
   const wanted = ['onnxruntime/capi/libonnxruntime_providers_', 'runtimes/linux-x64/native/libonnxruntime_providers_']
   const kind = from === undefined ? undefined : await stat(from).catch(cause => noInput(from, cause))
   if (from === undefined) await unpackWheels([[`onnxruntime-gpu==${version}`, 247]], place, wanted, { say, failed: unavailable })

@@ -8,8 +8,8 @@ import type { ChildSettings } from './protocol.js'
 export function forkChild(settings: ChildSettings): ChildProcess {
   return fork(fileURLToPath(new URL('./child.js', import.meta.url)), [JSON.stringify(settings)], {
     serialization: 'advanced',
-    // Debugger and loader flags of this process are not for the child.
-    execArgv: [],
+    // Debugger and loader flags of this process are not for the child, which lets go of large pictures at a time of its own.
+    execArgv: ['--expose-gc'],
     env: {
       // glibc gives every thread its own heap, and sharp's big buffers would stay in each of them.
       MALLOC_ARENA_MAX: '2',

@@ -4,7 +4,7 @@ import type { UpscaleCard } from '../models/card.js'
 import { servingFile } from '../models/card.js'
 import { findModel, readGraph } from '../models/catalog.js'
 import type { Precision } from '../models/precision.js'
-import type { LoadedModel } from './job.js'
+import type { Depth, LoadedModel } from './job.js'
 import type { Begun, OrtThreads } from './ort-threads.js'
 import { type Patience, WAITING } from './patience.js'
 
@@ -17,9 +17,10 @@ export interface ModelStore {
    * Loads it unless it is there.
    * @param version as in `Job.version`
    * @param patience of the job: loading is a step of the one that asks first, and the others wait for it
+   * @param depth of the pictures (default 8): those of 16 bits have a session of their own, of the canonical file
    * @throws UprezError `unknown-model`, `invalid-card`, `model-mismatch`, `invalid-option` where it has no file of the precision
    */
-  use(folder: string, version: string | undefined, patience: Pick<Patience, 'begin' | 'during'>): Promise<ModelInUse>
+  use(folder: string, version: string | undefined, patience: Pick<Patience, 'begin' | 'during'>, depth?: Depth): Promise<ModelInUse>
   /** The card alone, for which nothing is loaded. @throws UprezError `unknown-model`, `invalid-card` */
   card(folder: string, version: string | undefined): Promise<UpscaleCard>
   /** Nobody will ask for it again. */
@@ -31,14 +32,18 @@ export interface ModelInUse {
   card: UpscaleCard
   /** Its name in the ORT threads. */
   session: string
+  /** Of the graph file that is loaded. */
+  sha256: string
   /** To be called once, after the last tile. */
   done(): void
 }
 
 interface Kept {
   card: UpscaleCard
+  sha256: string
   folder: string
   version: string
+  depth: Depth
   bytes: number
   users: number
   forgotten: boolean
@@ -59,11 +64,11 @@ export function createModelStore(
   const reading = new Map<string, Promise<Kept>>()
 
   return {
-    async use(folder, version, patience) {
+    async use(folder, version, patience, depth = 8) {
       const begun = () => patience.begin(1)
-      let model = find(folder, version) ?? (await readOnce(folder, version, begun))
+      let model = find(folder, version, depth) ?? (await readOnce(folder, version, depth, begun))
       // It may have been released in the meantime.
-      while (kept.get(nameOf(model)) !== model) model = find(folder, version) ?? (await readOnce(folder, version, begun))
+      while (kept.get(nameOf(model)) !== model) model = find(folder, version, depth) ?? (await readOnce(folder, version, depth, begun))
       const session = nameOf(model)
       model.users++
       kept.delete(session)
@@ -83,41 +88,48 @@ export function createModelStore(
           }
           throw error
         })
-      return { card: model.card, session, done }
+      return { card: model.card, session, sha256: model.sha256, done }
     },
-    card: async (folder, version) => find(folder, version)?.card ?? (await patiently(version, () => cardIn(folder))).card,
+    card: async (folder, version) => {
+      const loaded = find(folder, version, 8) ?? find(folder, version, 16)
+      return loaded?.card ?? (await patiently(version, () => cardIn(folder))).card
+    },
     forget(folder, version) {
-      const model = kept.get(nameOf({ folder, version }))
-      if (model) model.forgotten = true
+      for (const depth of [8, 16] as const) {
+        const model = find(folder, version, depth)
+        if (model) model.forgotten = true
+      }
       trim()
     },
     list: () => [...kept.values()].map(({ card, folder, version, bytes }) => ({ id: card.id, folder, version, bytes })),
   }
 
-  function find(folder: string, version: string | undefined): Kept | undefined {
-    if (version !== undefined) return kept.get(nameOf({ folder, version }))
-    return [...kept.values()].findLast(model => model.folder === folder)
+  function find(folder: string, version: string | undefined, depth: Depth): Kept | undefined {
+    if (version !== undefined) return kept.get(nameOf({ folder, version, depth }))
+    return [...kept.values()].findLast(model => model.folder === folder && model.depth === depth)
   }
 
-  function readOnce(folder: string, version: string | undefined, begun: Begun): Promise<Kept> {
-    const name = nameOf({ folder, version: version ?? '' })
-    const ours = reading.get(name) ?? patiently(version, () => read(folder, begun)).finally(() => reading.delete(name))
+  function readOnce(folder: string, version: string | undefined, depth: Depth, begun: Begun): Promise<Kept> {
+    const name = nameOf({ folder, version: version ?? '', depth })
+    const ours = reading.get(name) ?? patiently(version, () => read(folder, depth, begun)).finally(() => reading.delete(name))
     reading.set(name, ours)
     return ours
   }
 
-  async function read(folder: string, begun: Begun): Promise<Kept> {
+  async function read(folder: string, depth: Depth, begun: Begun): Promise<Kept> {
     const found = await cardIn(folder)
     const { card, version } = found
-    const graph = servingFile(card, precision)
-    const name = nameOf({ folder, version })
+    const graph = depth === 16 ? card.model : servingFile(card, precision)
+    const name = nameOf({ folder, version, depth })
     const present = kept.get(name)
     if (present) return present
     const file = await readGraph(found, graph)
     const model: Kept = {
       card,
+      sha256: graph.sha256,
       folder,
       version,
+      depth,
       bytes: ort.count * (graph.bytes + KEPT_BY_SESSION),
       users: 0,
       forgotten: false,
@@ -143,7 +155,8 @@ export function createModelStore(
 /** What a session's arena holds on to beside the weights: measured with 32 channels in tiles of 512. */
 const KEPT_BY_SESSION = 200 * 1024 * 1024
 
-const nameOf = ({ folder, version }: { folder: string; version: string }): string => `${folder}@${version}`
+const nameOf = ({ folder, version, depth }: Pick<Kept, 'folder' | 'version' | 'depth'>): string =>
+  `${folder}@${version}${depth === 16 ? ' 16 bits' : ''}`
 
 const cardIn = (folder: string) => findModel(`${folder}/card.json`)
 

@@ -2,6 +2,7 @@ import { closest } from 'fastest-levenshtein'
 import { z } from 'zod'
 import { UprezError } from '../errors.js'
 import { PRECISIONS } from '../models/precision.js'
+import { OUTPUT_FORMATS } from './job.js'
 
 /** What one call may ask for. Fields that are not here are refused. */
 const upscaleOptions = z
@@ -10,8 +11,11 @@ const upscaleOptions = z
     width: z.int().positive(),
     height: z.int().positive(),
     longest: z.int().positive(),
-    format: z.enum(['auto', 'png', 'jpg', 'webp', 'avif']),
+    format: z.enum(['auto', ...OUTPUT_FORMATS]),
     quality: z.int().min(1).max(100),
+    depth: z.literal(['auto', 8, 16]),
+    dpi: z.union([z.enum(['keep', 'scale']), z.int().min(1).max(65_535)], 'expected "keep", "scale" or a whole number from 1 to 65535'),
+    page: z.int().min(1).max(65_535),
     tile: z.int().min(0),
     tta: z.boolean(),
     output: z.string().min(1),

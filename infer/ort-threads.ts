@@ -24,6 +24,8 @@ export interface OrtThreads {
   load(model: string, graph: GraphFile, file: Uint8Array, begun: Begun): Promise<void>
   /** Runs windows of one size and depth at once; their buffers are moved away. */
   run(model: string, windows: Image<Pixels>[], begun: Begun, lane?: 'usual' | 'express'): Promise<Image<Pixels>[]>
+  /** Runs such windows once in every thread that does usual work, for what that leaves in memory. */
+  warm(model: string, windows: () => Image<Pixels>[], begun: Begun): Promise<void>
   /** Gives the model's memory back, in every thread, after the windows under way. */
   release(model: string): Promise<void>
   /** Resolves when every thread has ended, after the windows under way. */
@@ -50,15 +52,16 @@ interface Question {
   reject: (reason: Error) => void
 }
 
-/** @param count on the CPU; elsewhere there is one for each device */
+/** @param count where no devices are named; else there is one for each */
 export function startThreads(count: number, { provider, devices, runtime }: Execution = ON_CPU): OrtThreads {
-  const numbers = provider === 'cpu' ? Array<number>(count).fill(0) : devices
+  const onCores = devices.length === 0
+  const numbers = onCores ? Array<number>(count).fill(0) : devices
   const start = (device: number): Thread => {
     const workerData: ThreadData = { executor: { provider, device }, runtime: runtime?.folder }
     return { worker: new Worker(new URL('./ort-thread.js', import.meta.url), { workerData }), line: [] }
   }
   const usual = numbers.map(start)
-  const express = provider === 'cpu' ? [start(0)] : []
+  const express = onCores ? [start(0)] : []
   const threads = [...usual, ...express]
   let lastId = 0
 
@@ -84,6 +87,9 @@ export function startThreads(count: number, { provider, devices, runtime }: Exec
       const moved = windows.map(({ data }) => data.buffer as ArrayBuffer)
       return (await ask(thread, id => ({ kind: 'run', id, model, windows }), begun, moved))!
     },
+    warm: async (model, windows, begun) => {
+      await Promise.all(usual.map(thread => ask(thread, id => ({ kind: 'run', id, model, windows: windows() }), begun)))
+    },
     release: async model => {
       await Promise.all(threads.map(thread => ask(thread, id => ({ kind: 'release', id, model }), unnoticed)))
     },
@@ -92,7 +98,12 @@ export function startThreads(count: number, { provider, devices, runtime }: Exec
     },
   }
 
-  function ask(thread: Thread, question: (id: number) => ToThread, begun: Begun, moved: ArrayBuffer[] = []): Promise<Image<Pixels>[] | undefined> {
+  function ask(
+    thread: Thread,
+    question: (id: number) => ToThread,
+    begun: Begun,
+    moved: ArrayBuffer[] = [],
+  ): Promise<Image<Pixels>[] | undefined> {
     return new Promise((resolve, reject) => {
       const id = ++lastId
       thread.line.push({ id, begun, ended: undefined, resolve, reject })

@@ -1,34 +1,42 @@
 import { UprezError } from '../errors.js'
 import type { UpscaleCard } from '../models/card.js'
 import { targetSize } from '../runtime/size.js'
-import { checkOutputSize, outputFormat } from './encode.js'
+import { checkOutputSize, outputDensity, outputDepth, outputFormat } from './encode.js'
 import type { Header } from './files.js'
-import type { Job, JobResult, Limits } from './job.js'
+import type { Depth, Job, JobResult, Limits } from './job.js'
 
 /** What is to be made of a picture, known from its header. */
 export interface Plan {
   format: JobResult['format']
   target: { width: number; height: number }
   input: JobResult['input']
+  depth: Depth
+  /** Pixels per inch that the result says it has. */
+  density: number | undefined
   /** Of the largest picture that is held. */
   pixels: number
 }
+
+/** Bits of a sample of the result, and so of what the model is to take. @throws UprezError `invalid-option` */
+export const depthFor = (job: Job, { format, depth }: Header): Depth => outputDepth(job.depth, depth, outputFormat(job.format, format))
 
 /** @throws UprezError `invalid-option`, `output-too-large` */
 export function planJob(job: Job, header: Header, card: UpscaleCard, limits: Limits): Plan {
   const { format: from, width, height } = header
   const format = outputFormat(job.format, from)
+  const depth = depthFor(job, header)
   const target = targetSize({ width, height }, card.scale, job)
   checkOutputSize(target.width, target.height, format)
+  const density = outputDensity(job.dpi, header.density, target.width / width)
   const pixels = Math.max(target.width * target.height, width * height * card.scale ** 2)
-  if (pixels > limits.maxOutputPixels) {
+  if (pixels * (depth / 8) > limits.maxOutputPixels) {
     const expected = `at most ${limits.maxOutputPixels} pixels`
-    const got = `${pixels} pixels (${width}×${height}, enlarged ${card.scale}× by the model, to ${target.width}×${target.height})`
+    const got = `${pixels} pixels${depth === 16 ? ' of 16 bits, which count twice' : ''} (${width}×${height}, enlarged ${card.scale}× by the model, to ${target.width}×${target.height})`
     throw new UprezError('output-too-large', `Expected ${expected} of output but the picture needs ${got}`, {
       param: 'image',
       expected,
       got,
     })
   }
-  return { format, target, input: { format: from, width, height }, pixels }
+  return { format, target, input: { format: from, width, height }, depth, density, pixels }
 }

@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type * as Ort from 'onnxruntime-node'
 import { UprezError } from '../errors.js'
-import type { Image } from '../image/image.js'
+import type { Image, Pixels } from '../image/image.js'
 import { type GraphFile, servingFile, type UpscaleCard } from '../models/card.js'
 import { findModel, readGraph } from '../models/catalog.js'
 import type { Proof, ToProve } from './prove-provider.js'
@@ -55,7 +55,7 @@ function drawn({ fixedSize, sizeMultiple }: UpscaleCard): Image {
 const SIDE = 128
 
 /** The first run may compile; the best of the others counts. */
-async function timed(session: Session, window: Image): Promise<{ image: Image; milliseconds: number }> {
+async function timed(session: Session, window: Image): Promise<{ image: Image<Pixels>; milliseconds: number }> {
   const copy = () => ({ ...window, data: window.data.slice() })
   const [image] = await session.run([copy()])
   let milliseconds = Number.POSITIVE_INFINITY
@@ -104,7 +104,7 @@ const IN_PROFILE: Record<Provider, string> = {
 /** Sums run in another order, and CUDA rounds factors to 11 bits; a wrong answer is far beyond that. In steps of 255. */
 const MOST_DIFFERENCE = { mean: 1, max: 16 }
 
-function differs(image: Image, expected: Image): string | undefined {
+function differs(image: Image<Pixels>, expected: Image<Pixels>): string | undefined {
   const sum = { mean: 0, max: 0 }
   for (let i = 0; i < expected.data.length; i++) {
     const apart = Math.abs(image.data[i]! - expected.data[i]!)

@@ -161,7 +161,7 @@ export async function tryProvider(
       const missing = runtime ? await missingForCuda(runtime) : []
       const where = devices.length > 1 ? `card ${device}: ` : ''
       const reason = missing.length > 0 ? `${missing.join(', ')} ${missing.length > 1 ? 'are' : 'is'} missing` : proof.reason
-      return refused(provider, where + reason, runtime ? cudaFix(missing) : DRIVERS[provider])
+      return refused(provider, where + reason, /adapter/.test(reason) ? DRIVER : cudaFix(missing))
     }
     slowest.milliseconds = Math.max(slowest.milliseconds, proof.milliseconds)
     slowest.cpuMilliseconds = Math.max(slowest.cpuMilliseconds, proof.cpuMilliseconds)
@@ -170,8 +170,8 @@ export async function tryProvider(
   return { execution, report: { provider, works: true, milliseconds }, cpuMilliseconds }
 }
 
-/** What those that are in the package may lack. */
-const DRIVERS: Partial<Record<Provider, string>> = { webgpu: "a graphics card with its driver; on Linux Vulkan's, and libvulkan1" }
+/** What WebGPU may lack. */
+const DRIVER = "a graphics card with its driver; on Linux Vulkan's, and libvulkan1"
 
 function refused(provider: Provider, reason: string, fix?: string) {
   const report: ProviderReport = { provider, works: false, reason, ...(fix === undefined ? {} : { fix }) }

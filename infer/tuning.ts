@@ -46,12 +46,12 @@ export async function findTuning(card: Needs, time: (windows: Image[]) => Promis
   if (card.fixedSize === null && card.halo === null) return { side: 0, batch: 1 }
   for (const side of card.fixedSize ? [0] : sidesFor(card)) {
     const found = await rate(side, 1)
-    if (best.rate > 0 && found < best.rate * WORTH) break
+    if (found === 0 || found < best.rate * WORTH) break
     Object.assign(best, { side, rate: found })
   }
   for (const batch of BATCHES) {
     const found = await rate(best.side, batch)
-    if (found < best.rate * WORTH) break
+    if (found === 0 || found < best.rate * WORTH) break
     Object.assign(best, { batch, rate: found })
   }
   return { side: best.side, batch: best.batch }
@@ -75,7 +75,11 @@ export function greyWindow(width: number, height: number): Image {
  */
 export async function rememberedTuning(about: string, find: () => Promise<Tuning>): Promise<Tuning> {
   const file = join(cacheFolder(), 'providers', `${about}.json`)
-  const known = tuning.safeParse(await readFile(file, 'utf8').then(JSON.parse).catch(() => undefined))
+  const known = tuning.safeParse(
+    await readFile(file, 'utf8')
+      .then(JSON.parse)
+      .catch(() => undefined),
+  )
   if (known.success) return known.data
   const found = await find()
   // Without a folder to write to, it is measured at every start.
@@ -83,4 +87,12 @@ export async function rememberedTuning(about: string, find: () => Promise<Tuning
     .then(() => writeAtomic(file, `${JSON.stringify(found)}\n`))
     .catch(() => {})
   return found
+}
+
+/**
+ * The card of a model for one picture: all windows get the tuned side, so that those of all pictures are of one size. Not for a picture
+ * that is smaller: it runs as it is, since enlarged by padding it would not see its own edges.
+ */
+export function withFixedWindows(card: UpscaleCard, { side }: Tuning, { width, height }: { width: number; height: number }): UpscaleCard {
+  return side > 0 && width >= side && height >= side ? { ...card, fixedSize: { width: side, height: side } } : card
 }

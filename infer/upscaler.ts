@@ -57,6 +57,15 @@ export interface UpscaleOptions {
   format?: OutputFormat | 'auto' | undefined
   /** 1..100 for JPEG, WebP (both 95) and AVIF (80). */
   quality?: number | undefined
+  /** Bits of a sample, 16 for PNG and TIFF. Default `auto`: as the picture has, 8 where the format has no more. */
+  depth?: 'auto' | 8 | 16 | undefined
+  /**
+   * Pixels per inch that a PNG, JPEG or TIFF says it has: the picture's own (`keep`, the default), those times the enlargement (`scale`), or
+   * so many, 1 to 65,535.
+   */
+  dpi?: 'keep' | 'scale' | number | undefined
+  /** Which page of a TIFF, from 1; one of several pages is refused without. */
+  page?: number | undefined
   /** Side of a tile in input pixels; default 0: chosen by us. */
   tile?: number | undefined
   /** Test-time augmentation: the mean over eight turned and mirrored runs, at eight times the cost. Default false. */

@@ -108,7 +108,7 @@ function busy(most: string, retryAfter: number): UprezError {
   return new UprezError('busy', `The server works on ${expected}; try again in ${retryAfter} s`, { expected, retryAfter })
 }
 
-function tooManyOfOne(most: number, retryAfter: number): UprezError {
+export function tooManyOfOne(most: number, retryAfter = UNKNOWN_SECONDS): UprezError {
   const expected = `at most ${most} pictures of one client at once`
   return new UprezError('rate-limited', `Expected ${expected} (UPREZ_CLIENT_IN_FLIGHT); try again in ${retryAfter} s`, {
     expected,

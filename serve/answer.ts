@@ -26,10 +26,14 @@ export function setResultHeaders(
   })
 }
 
-/** What the engine says when it is closed, as those hear it who did not ask for it. */
+/** What the engine says when it is closed, or a model's folder is gone since it was offered, as the client hears it. */
 export function cutShort(error: unknown): unknown {
-  return error instanceof UprezError && error.code === 'aborted' ? shuttingDown() : error
+  const { code } = error as { code?: unknown }
+  return code === 'aborted' ? shuttingDown() : code === 'unknown-model' ? takenAway() : error
 }
+
+const takenAway = (): UprezError =>
+  new UprezError('unknown-model', 'The model was taken away in the meantime', { param: 'model', expected: 'a model of GET /models' })
 
 export const shuttingDown = (): UprezError => new UprezError('busy', 'The server is shutting down', { expected: 'another try' })
 

@@ -97,7 +97,7 @@ export function createApp(options: AppOptions): Express {
   const guards = [refuseWhileClosing(state), ...rateLimited(limits)]
   app
     .route('/upscale')
-    .post(guards, upscaleRoute(engine, take, limits))
+    .post(guards, upscaleRoute(engine, take, limits, jobs.folder))
     .all(methodNotAllowed('POST'))
   app.use(jobRoutes({ jobs, take, limits, guards }))
   // The second is where the page looks, which on a static host finds a file there.

@@ -8,6 +8,7 @@ export const MEDIA_TYPES: Record<OutputFormat, string> = {
   jpg: 'image/jpeg',
   webp: 'image/webp',
   avif: 'image/avif',
+  tiff: 'image/tiff',
 }
 
 /**
@@ -17,7 +18,7 @@ export const MEDIA_TYPES: Record<OutputFormat, string> = {
  */
 export function negotiateFormat(req: Request, input: InputFormat): OutputFormat | 'auto' {
   const automatic = input === 'jpg' || input === 'webp' ? input : 'png'
-  const formats = [...new Set<OutputFormat>([automatic, 'png', 'webp', 'jpg', 'avif'])]
+  const formats = [...new Set<OutputFormat>([automatic, 'png', 'webp', 'jpg', 'avif', 'tiff'])]
   const accepted = req.accepts(formats.map(format => MEDIA_TYPES[format]))
   const chosen = formats.find(format => MEDIA_TYPES[format] === accepted)
   if (chosen !== undefined) return chosen === automatic ? 'auto' : chosen

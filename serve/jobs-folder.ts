@@ -8,7 +8,9 @@ import { UprezError } from '../errors.js'
 export interface JobsFolder {
   inputOf(id: string): string
   outputOf(id: string): string
-  /** Makes a job's folder and puts its picture there. */
+  /** Makes a job's folder. */
+  make(id: string): Promise<void>
+  /** Makes it and puts the job's picture there. */
   store(id: string, bytes: Uint8Array): Promise<void>
   dropInput(id: string): Promise<void>
   /** Removes a job's folder; an engine that is still at it cannot write there any more. */
@@ -44,6 +46,7 @@ export async function openJobsFolder(base = tmpdir()): Promise<JobsFolder> {
   return {
     inputOf,
     outputOf: id => join(root, id, 'result'),
+    make: id => mkdir(folderOf(id)),
     async store(id, bytes) {
       await mkdir(folderOf(id))
       await writeFile(inputOf(id), bytes, { mode: 0o600 })
@@ -55,6 +58,16 @@ export async function openJobsFolder(base = tmpdir()): Promise<JobsFolder> {
       await remove(root)
     },
   }
+}
+
+/** What is told of an error with these files: nothing of their names. */
+export function storageError(error: unknown): UprezError {
+  const { code } = error as { code?: string }
+  if (code === 'no-space' || code === 'ENOSPC' || code === 'EDQUOT') {
+    return new UprezError('no-space', 'The disk of the server is full; try again later', { expected: 'room for the result' })
+  }
+  if (error instanceof UprezError && code !== 'not-writable' && code !== 'no-input') return error
+  return new UprezError('internal', 'The files of a job cannot be used', { cause: error })
 }
 
 /** An engine may write while this removes, so it tries again. */

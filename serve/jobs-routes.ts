@@ -1,6 +1,7 @@
 import { type Request, type RequestHandler, type Response, Router } from 'express'
 import { z } from 'zod'
 import { setResultHeaders } from './answer.js'
+import { clientOf } from './client.js'
 import type { createIntake } from './intake.js'
 import type { Jobs, KeptJob } from './jobs.js'
 import { streamEvents } from './jobs-events.js'
@@ -44,8 +45,9 @@ export function jobRoutes({ jobs, take, limits, guards }: JobRoutesOptions): Rou
   async function create(req: Request, res: Response): Promise<void> {
     const key = readKey(req)
     // With a key it may be one that is in the queue already.
-    if (key === undefined) jobs.checkRoom()
-    const job = await jobs.add(await take(req, res), { client: ownerIn(res), key })
+    const counted = clientOf(req, res)
+    if (key === undefined) jobs.checkRoom(counted)
+    const job = await jobs.add(await take(req, res), { client: ownerIn(res), key, counted })
     res.status(202).set('Location', pathOf(job.id))
     sendView(res, job)
   }

@@ -1,13 +1,14 @@
 import { randomUUID, webcrypto } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import type { Logger } from 'pino'
-import { UprezError } from '../errors.js'
+import { ERROR_TABLE, UprezError } from '../errors.js'
 import type { Engine, JobResult } from '../infer/engine.js'
 import type { Progress } from '../infer/upscaler.js'
+import { tooManyOfOne } from './admission.js'
 import { cutShort, shuttingDown } from './answer.js'
 import { type Clock, wallClock } from './clock.js'
 import type { Order } from './intake.js'
-import type { JobsFolder } from './jobs-folder.js'
+import { type JobsFolder, storageError } from './jobs-folder.js'
 import type { ServerLimits } from './limits.js'
 
 /**
@@ -16,13 +17,14 @@ import type { ServerLimits } from './limits.js'
  */
 export interface Jobs {
   readonly clock: Clock
+  readonly folder: JobsFolder
   /**
    * Queues a picture; with a key that is known, finds the job of before.
-   * @throws UprezError `busy`, `no-space`, `key-reused`
+   * @throws UprezError `busy`, `rate-limited`, `no-space`, `key-reused`
    */
   add(order: Order, owner: Owner): Promise<KeptJob>
-  /** To be asked before the picture is read. @throws UprezError `busy` */
-  checkRoom(): void
+  /** To be asked before the picture is read. @throws UprezError `busy`, `rate-limited` */
+  checkRoom(counted: string): void
   /** @throws UprezError `not-found`, for another client's job too */
   find(id: string, client: string | undefined): KeptJob
   /** Place in the queue, from 1; undefined where it is not in it. */
@@ -43,6 +45,8 @@ export interface Jobs {
 export interface Owner {
   client: string | undefined
   key: string | undefined
+  /** Whose unfinished jobs are counted together: `clientOf`. */
+  counted: string
 }
 
 export interface KeptJob {
@@ -99,6 +103,7 @@ export function openJobs({ engine, limits, folder, log, clock = wallClock }: Job
 
   return {
     clock,
+    folder,
     async add(order, owner) {
       const content = owner.key === undefined ? undefined : await contentOf(order)
       const handle = handleOf(owner)
@@ -109,7 +114,8 @@ export function openJobs({ engine, limits, folder, log, clock = wallClock }: Job
       }
       if (closing) throw shuttingDown()
       if (order.bytes.length > limits.jobsMaxBytes) throw tooBig(order.bytes.length, limits)
-      if (isFull() || !makeRoom(order.bytes.length)) throw queueFull(limits)
+      checkRoom(owner.counted)
+      if (!makeRoom(order.bytes.length)) throw queueFull(limits)
       const job = createEntry(order, owner, handle, content)
       await job.stored.catch(async cause => {
         const error = storageError(cause)
@@ -119,9 +125,7 @@ export function openJobs({ engine, limits, folder, log, clock = wallClock }: Job
       })
       return job
     },
-    checkRoom() {
-      if (isFull()) throw queueFull(limits)
-    },
+    checkRoom,
     find(id, client) {
       const job = lookUp(id, client)
       if (job) return job
@@ -229,7 +233,7 @@ export function openJobs({ engine, limits, folder, log, clock = wallClock }: Job
     } catch (error) {
       if (isFinal(job)) return
       const reason = storageError(cutShort(error))
-      if (reason.code === 'internal') log.error({ err: error, job: id })
+      if (ERROR_TABLE[reason.code].status === 500) log.error({ err: error, job: id })
       await fail(job, reason)
     }
   }
@@ -310,8 +314,11 @@ export function openJobs({ engine, limits, folder, log, clock = wallClock }: Job
     return job?.owner.client === client ? job : undefined
   }
 
-  function isFull(): boolean {
-    return queue.length >= limits.maxQueuedJobs
+  function checkRoom(counted: string): void {
+    const { clientInFlight, maxQueuedJobs } = limits
+    const own = [...queue, ...running.keys()].filter(job => job.owner.counted === counted && !isFinal(job)).length
+    if (clientInFlight > 0 && own >= clientInFlight) throw tooManyOfOne(clientInFlight)
+    if (queue.length >= maxQueuedJobs) throw queueFull(limits)
   }
 }
 
@@ -330,15 +337,6 @@ async function contentOf({ bytes, work: { version: _, ...asked } }: Order): Prom
 }
 
 /** Where our files lie is not the client's business. */
-function storageError(error: unknown): UprezError {
-  const { code } = error as { code?: string }
-  if (code === 'no-space' || code === 'ENOSPC' || code === 'EDQUOT') {
-    return new UprezError('no-space', 'The disk of the server is full; try again later', { expected: 'room for the job' })
-  }
-  if (error instanceof UprezError && code !== 'not-writable' && code !== 'no-input') return error
-  return new UprezError('internal', 'The files of a job cannot be used', { cause: error })
-}
-
 function tooBig(bytes: number, { jobsMaxBytes }: ServerLimits): UprezError {
   const expected = `at most ${jobsMaxBytes} bytes`
   return new UprezError('no-space', `Expected ${expected} (UPREZ_JOBS_MAX_BYTES) for all jobs together but this one needs ${bytes}`, {

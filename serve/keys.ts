@@ -37,11 +37,12 @@ export function readKeys(text: string | undefined): Keys | undefined {
 export function requireKey(keys: Keys | undefined): RequestHandler {
   return (req, res, next) => {
     if (keys === undefined) return next()
-    const key = keyOf(req.headers)
-    const owner = key === undefined ? undefined : keys.ownerOf(key)
+    const sent = keysIn(req.headers)
+    // A proxy may have put its own into one of the headers.
+    const owner = sent.map(keys.ownerOf).find(name => name !== undefined)
     if (owner === undefined) {
-      res.set('WWW-Authenticate', `Bearer realm="uprez"${key === undefined ? '' : ', error="invalid_token"'}`)
-      return next(unauthorized(key === undefined ? 'no key' : 'a key that is not known'))
+      res.set('WWW-Authenticate', `Bearer realm="uprez"${sent.length === 0 ? '' : ', error="invalid_token"'}`)
+      return next(unauthorized(sent.length === 0 ? 'no key' : 'a key that is not known'))
     }
     res.locals.client = owner
     next()
@@ -52,9 +53,9 @@ const VARIABLE = 'UPREZ_API_KEYS'
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
 const ENTRY = /^([^:]*):([0-9a-f]{64})$/i
 
-function keyOf({ authorization, 'x-api-key': header }: NodeJS.Dict<string | string[]>): string | undefined {
-  if (typeof header === 'string') return header
-  return typeof authorization === 'string' ? /^Bearer +([^ ]+) *$/i.exec(authorization)?.[1] : undefined
+function keysIn({ authorization, 'x-api-key': header }: NodeJS.Dict<string | string[]>): string[] {
+  const bearer = typeof authorization === 'string' ? /^Bearer +([^ ]+) *$/i.exec(authorization)?.[1] : undefined
+  return [bearer, header].filter(key => typeof key === 'string')
 }
 
 function keysFrom(owners: Map<string, string>): Keys {

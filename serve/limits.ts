@@ -56,7 +56,7 @@ export const SERVER_LIMITS = {
   },
   clientInFlight: {
     variable: 'UPREZ_CLIENT_IN_FLIGHT',
-    about: 'Pictures of one client (API key, else address) at the same time; 0 = no limit of its own',
+    about: 'Pictures of one client (API key, else address) at the same time, and as many unfinished jobs; 0 = no limit of its own',
     code: 'rate-limited',
     fallback: 0,
     check: fromZero,

@@ -142,7 +142,8 @@ const isPicture = (answer: Answer | undefined): boolean => Object.keys(answer?.c
 
 const kinds = (content: Record<string, unknown>): string => Object.keys(content).map(code).join(', ')
 
-function valuesOf({ enum: choices, type, minimum, maximum, pattern, format }: Schema): string {
+function valuesOf({ anyOf, enum: choices, type, minimum, maximum, pattern, format }: Schema): string {
+  if (Array.isArray(anyOf)) return (anyOf as Schema[]).map(valuesOf).join(', ')
   if (Array.isArray(choices)) return choices.map(code).join(', ')
   if (minimum !== undefined && maximum !== undefined) return `${text(minimum)} to ${text(maximum)}`
   if (type === 'boolean') return `${code(true)}, ${code(false)}`

@@ -1,6 +1,5 @@
 import { z } from 'zod'
 import { ERROR_TABLE, type ErrorCode, UprezError } from '../errors.js'
-import type { InputFormat } from '../infer/sniff.js'
 import { upscaleCard } from '../models/card.js'
 import { MEDIA_TYPES } from './format.js'
 import { liveSchema, modelMetadataSchema, modelReadySchema, readySchema, serverMetadataSchema } from './inference-protocol.js'
@@ -187,13 +186,16 @@ const MEANINGS: Record<keyof typeof OPTIONS, string> = {
   width: 'Width of the result in pixels; alone, it keeps the proportions',
   height: 'Height of the result in pixels; alone, it keeps the proportions',
   longest: 'Longer side of the result in pixels. Not with width or height',
-  format: 'File format of the result; auto: as the picture was sent, with PNG for what is not written here',
+  format: 'File format of the result; auto: what Accept prefers, else JPEG for JPEG, WebP for WebP and PNG for all others',
   quality: 'Of JPEG, WebP (default 95) and AVIF (default 80)',
+  depth: 'Bits of a sample, 16 in PNG and TIFF only; auto: as the picture has, 8 where the format has no more',
+  dpi: 'Pixels per inch that a PNG, JPEG or TIFF says it has: those of the picture (keep), those times the enlargement (scale), or so many',
+  page: 'Which page of a TIFF; one of several pages is refused without',
   tile: 'Side of a tile in input pixels; 0: chosen by the server',
   tta: 'Test-time augmentation: the mean over eight turned and mirrored runs. A little better, at eight times the cost',
 }
 
-const DEFAULTS: Partial<Record<keyof typeof OPTIONS, unknown>> = { format: 'auto', tile: 0, tta: false }
+const DEFAULTS: Partial<Record<keyof typeof OPTIONS, unknown>> = { format: 'auto', depth: 'auto', dpi: 'keep', tile: 0, tta: false }
 
 /** A schema for each option, as a value that JSON could hold. */
 export function optionSchemas(shelf: Shelf): Record<string, Schema> {
@@ -207,9 +209,6 @@ export function optionSchemas(shelf: Shelf): Record<string, Schema> {
   return Object.fromEntries(entries)
 }
 
-/** Media types of what is read. */
-const INPUT_TYPES: Record<InputFormat, string> = { ...MEDIA_TYPES, tiff: 'image/tiff' }
-
 /** The body and the query of a request with a picture. */
 export function orderOf(options: Record<string, Schema>, maxUploadBytes: number) {
   const form: Schema = {
@@ -221,7 +220,7 @@ export function orderOf(options: Record<string, Schema>, maxUploadBytes: number)
     required: ['img'],
     additionalProperties: false,
   }
-  const inputTypes = Object.values(INPUT_TYPES)
+  const inputTypes = Object.values(MEDIA_TYPES)
   const raw = inputTypes.map(type => [type, { schema: binary }])
   return {
     parameters: Object.entries(options).map(([name, { description, ...schema }]): Parameter => {

@@ -82,7 +82,7 @@ export function describeApi({ shelf, limits, guarded }: ApiOptions): Api {
               headers: resultHeaders('upload, queue, decode, upscale, encode, total'),
               content: pictures(),
             },
-            ...problems(...UPLOAD_ERRORS, ...WORK_ERRORS, 'not-acceptable'),
+            ...problems(...UPLOAD_ERRORS, ...WORK_ERRORS, 'not-acceptable', 'no-space'),
           },
         },
       },

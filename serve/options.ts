@@ -1,7 +1,7 @@
 import { closest } from 'fastest-levenshtein'
 import { z } from 'zod'
 import { UprezError } from '../errors.js'
-import type { OutputFormat } from '../infer/engine.js'
+import { type Depth, OUTPUT_FORMATS, type OutputFormat } from '../infer/job.js'
 
 /** What a request may ask for; absent = the default. */
 export interface UpscaleOptions {
@@ -12,11 +12,16 @@ export interface UpscaleOptions {
   longest?: number | undefined
   format?: OutputFormat | 'auto' | undefined
   quality?: number | undefined
+  depth?: 'auto' | Depth | undefined
+  dpi?: 'keep' | 'scale' | number | undefined
+  page?: number | undefined
   tile?: number | undefined
   tta?: boolean | undefined
 }
 
 const whole = (min: number, max: number) => z.string().regex(/^\d+$/).transform(Number).pipe(z.int().min(min).max(max))
+
+const ALIASES: Record<string, string> = { jpeg: 'jpg', tif: 'tiff' }
 
 const pixels = () => whole(1, 65_535).describe('a whole number of pixels from 1 to 65535')
 
@@ -38,10 +43,22 @@ export const OPTIONS = {
   format: z
     .string()
     .toLowerCase()
-    .transform(name => (name === 'jpeg' ? 'jpg' : name))
-    .pipe(z.enum(['auto', 'png', 'jpg', 'webp', 'avif']))
-    .describe('one of auto, png, jpg, webp, avif'),
+    .transform(name => ALIASES[name] ?? name)
+    .pipe(z.enum(['auto', ...OUTPUT_FORMATS]))
+    .describe(`one of auto, ${OUTPUT_FORMATS.join(', ')}`),
   quality: whole(1, 100).describe('a whole number from 1 to 100'),
+  depth: z
+    .enum(['auto', '8', '16'])
+    .transform(text => (text === 'auto' ? text : Number(text)))
+    .pipe(z.literal(['auto', 8, 16]))
+    .describe('auto, 8 or 16'),
+  dpi: z
+    .string()
+    .regex(/^(keep|scale|\d+)$/)
+    .transform(text => (text === 'keep' || text === 'scale' ? text : Number(text)))
+    .pipe(z.union([z.enum(['keep', 'scale']), z.int().min(1).max(65_535)]))
+    .describe('keep, scale or a whole number from 1 to 65535'),
+  page: whole(1, 65_535).describe('a whole number from 1 to 65535'),
   tile: whole(0, 65_535).describe('a whole number of input pixels from 0 to 65535 (0: chosen by the server)'),
   tta: z
     .enum(['true', 'false'])

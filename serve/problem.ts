@@ -1,7 +1,7 @@
 import type { ErrorRequestHandler, RequestHandler } from 'express'
 import type { Logger } from 'pino'
 import { z } from 'zod'
-import { ERROR_TABLE, UprezError } from '../errors.js'
+import { ERROR_TABLE, type ErrorCode, UprezError } from '../errors.js'
 import { hangUpUnlessRead } from './hangup.js'
 
 /** The body of every answer that is an error, RFC 9457. */
@@ -25,10 +25,14 @@ export const PROBLEM_TYPE = 'application/problem+json'
 
 export function problemFrom({ code, message, param, expected, got }: UprezError): Problem {
   const { status, title } = ERROR_TABLE[code]
-  // What a bug says is for the log.
-  const detail = code === 'internal' ? 'The server made a mistake; its log says more' : message
-  return JSON.parse(JSON.stringify({ type: `urn:uprez:problem:${code}`, title, status, detail, code, param, expected, got })) as Problem
+  const isOurs = OURS.includes(code)
+  const detail = isOurs ? `${title}; the log of the server says more` : message
+  const about = isOurs ? {} : { param, expected, got }
+  return JSON.parse(JSON.stringify({ type: `urn:uprez:problem:${code}`, title, status, detail, code, ...about })) as Problem
 }
+
+/** Not the client's doing: what they say, paths of our files among it, is for the log. */
+const OURS: ErrorCode[] = ['internal', 'model-mismatch', 'invalid-card', 'provider-unavailable', 'not-writable', 'no-input']
 
 /** Answers every error that a route throws. */
 export function problemHandler(log: Logger): ErrorRequestHandler {

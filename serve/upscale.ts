@@ -3,11 +3,18 @@ import type { Engine } from '../infer/engine.js'
 import { cutShort, setResultHeaders } from './answer.js'
 import { negotiateFormat } from './format.js'
 import type { createIntake } from './intake.js'
+import { type JobsFolder, storageError } from './jobs-folder.js'
+import { largeResult } from './large.js'
 import type { ServerLimits } from './limits.js'
 import { workOn } from './work.js'
 
 /** `POST /upscale`: one picture in, the larger one out. */
-export function upscaleRoute(engine: Engine, take: ReturnType<typeof createIntake>, limits: ServerLimits): RequestHandler {
+export function upscaleRoute(
+  engine: Engine,
+  take: ReturnType<typeof createIntake>,
+  limits: ServerLimits,
+  folder: JobsFolder,
+): RequestHandler {
   return async (req, res) => {
     const arrived = performance.now()
     const signal = abortedWhenGone(res)
@@ -15,18 +22,27 @@ export function upscaleRoute(engine: Engine, take: ReturnType<typeof createIntak
     const format = order.work.format === 'auto' ? negotiateFormat(req, order.input) : order.work.format
 
     const job = { ...order.work, input: { bytes: order.bytes }, format }
-    const { bytes, ...result } = await workOn(engine, job, order.place, limits, signal).catch(error => {
-      throw signal.aborted ? error : cutShort(error)
+    const large = largeResult(folder)
+    const { bytes, ...result } = await workOn(engine, job, order.place, limits, signal, large.place).catch(async error => {
+      await large.drop()
+      throw signal.aborted ? error : storageError(cutShort(error))
     })
-    order.place.holds(bytes!.length)
+    const file = bytes ? undefined : await large.read()
+    order.place.holds(bytes?.length ?? 0)
 
     const total = performance.now() - arrived
     setResultHeaders(res, order, result, { upload: order.uploadMs, ...result.stages, total })
     // Not res.send: it would hash the whole picture for an ETag that nobody asks for.
-    res.set('Content-Length', String(bytes!.length))
+    res.set('Content-Length', String(bytes?.length ?? file!.size))
     res.setTimeout(limits.sendTimeoutMs, () => res.destroy())
     res.locals.sending = performance.now()
-    res.end(bytes)
+    if (file) {
+      signal.addEventListener('abort', () => file.body.destroy())
+      file.body
+        .once('close', large.drop)
+        .once('error', () => res.destroy())
+        .pipe(res)
+    } else res.end(bytes)
   }
 }
 

@@ -1,5 +1,6 @@
 import { UprezError } from '../errors.js'
-import type { Engine, Job, JobResult } from '../infer/engine.js'
+import { defined } from '../infer/defined.js'
+import type { Engine, Job, JobResult, Measure } from '../infer/engine.js'
 import type { Place } from './admission.js'
 import type { ServerLimits } from './limits.js'
 
@@ -7,11 +8,19 @@ type Deadlines = Pick<ServerLimits, 'requestDeadlineMs' | 'deadlinePerMegapixelM
 
 /**
  * Has a picture made: measured by its header first, let in by its megapixels, given up at its deadline, which grows with them.
+ * @param outputFor where the result is to be written, if that depends on its size
  * @throws UprezError `busy`, `timeout`, `aborted` after the signal, and what the engine throws
  */
-export async function workOn(engine: Engine, job: Job, place: Place, limits: Deadlines, signal: AbortSignal): Promise<JobResult> {
-  const { work } = await engine.measure(job, { signal })
-  const megapixels = work / 1e6
+export async function workOn(
+  engine: Engine,
+  job: Job,
+  place: Place,
+  limits: Deadlines,
+  signal: AbortSignal,
+  outputFor: (measure: Measure) => Promise<string | undefined> = async () => job.output,
+): Promise<JobResult> {
+  const measure = await engine.measure(job, { signal })
+  const megapixels = measure.work / 1e6
   place.works(megapixels)
   const stop = new AbortController()
   const abort = () => stop.abort()
@@ -20,7 +29,7 @@ export async function workOn(engine: Engine, job: Job, place: Place, limits: Dea
   const timer = requestDeadlineMs === 0 ? undefined : setTimeout(abort, patience)
   signal.addEventListener('abort', abort)
   try {
-    const result = await engine.upscale(job, { signal: stop.signal })
+    const result = await engine.upscale({ ...job, ...defined({ output: await outputFor(measure) }) }, { signal: stop.signal })
     place.worked()
     return result
   } catch (error) {

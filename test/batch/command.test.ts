@@ -323,7 +323,7 @@ test('a torn last line of the manifest is tolerated', async () => {
 test('every output format can be asked for', async () => {
   const root = await folder()
   await draw(root, 'a.png')
-  const formats: Record<OutputFormat, string> = { png: 'png', jpg: 'jpeg', webp: 'webp', avif: 'heif' }
+  const formats: Record<OutputFormat, string> = { png: 'png', jpg: 'jpeg', webp: 'webp', avif: 'heif', tiff: 'tiff' }
   await Promise.all(Object.keys(formats).map(format => run('-i', join(root, 'a.png'), '-o', join(root, 'out'), '-f', format, '-q', '80')))
   for (const [format, name] of Object.entries(formats)) {
     assert.equal(await wholePicture(join(root, `out/a.${format}`)), `${name} 48×32`)

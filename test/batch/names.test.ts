@@ -3,7 +3,7 @@ import { posix } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { formatOfName, nameOutputs } from '../../batch/names.js'
-import type { OutputFormat } from '../../infer/engine.js'
+import { OUTPUT_FORMATS, type OutputFormat } from '../../infer/job.js'
 
 const name = (place: string, format: OutputFormat, suffix = '') => nameOutputs([{ path: `/in/${place}`, place, format }], suffix)[0]
 const names = (places: string[], format: OutputFormat = 'png', suffix = '') =>
@@ -51,7 +51,7 @@ const place = fc
     fc.constantFrom('.png', '.jpg', '.JPG', '.jpeg', '.webp', '.tif'),
   )
   .map(parts => parts.join(''))
-const sources = fc.uniqueArray(fc.record({ place, format: fc.constantFrom('png', 'jpg', 'webp', 'avif') as fc.Arbitrary<OutputFormat> }), {
+const sources = fc.uniqueArray(fc.record({ place, format: fc.constantFrom(...OUTPUT_FORMATS) as fc.Arbitrary<OutputFormat> }), {
   selector: source => source.place,
   maxLength: 12,
 })

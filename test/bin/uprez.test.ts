@@ -48,7 +48,11 @@ const wrong: [args: string[], line: RegExp][] = [
   [['-i', 'a', '-o', 'b', '-s', 'two'], /^uprez: invalid-option: .*number/],
   [['-i', 'a', '-o', 'b', '-f', 'gif'], /^uprez: invalid-option: .*png, jpg, webp, avif/],
   [['-i', 'a', '-o', 'b', '--suffix', '../x'], /^uprez: invalid-option: .*slash/],
+  [['-i', 'a', '-o', 'b', '-g', '0,'], /^uprez: invalid-option: .*auto, -1 \(CPU\), or numbers/],
+  [['-i', 'a', '-o', 'b', '-g', '0', '--provider', 'cuda'], /^uprez: invalid-option: .*one of -g and --provider/],
+  [['-i', 'a', '-o', 'b', '--provider', 'cuad'], /^uprez: invalid-option: .*cuda.* received cuad/],
   [['setup', 'windows'], /^uprez: invalid-option: .*tensorflow/],
+  [['setup', 'webgpu', '--from', 'x.whl'], /^uprez: invalid-option: --from goes with cuda, not with webgpu/],
 ]
 for (const [args, line] of wrong) {
   test(`wrong usage gets 2 and one clear line: uprez ${args.join(' ')}`, () => {

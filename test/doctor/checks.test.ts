@@ -27,6 +27,11 @@ test('doctor really upscales with every model, and says how to get the engine th
     assert.equal(code, 0)
     assert.match(checks.get('upscaling (CPU)')!.detail, /fast-x4: 32×24 → 128×96 on cpu/)
     assert.equal(checks.get('training on wasm')!.state, 'works')
+    const cuda = checks.get('upscaling on CUDA')!
+    assert.equal(cuda.state, 'missing')
+    assert.match(`${cuda.detail}; ${cuda.fix}`, /^not installed; npm run setup -- cuda$|^not made for/)
+    assert.ok(checks.get('upscaling on WebGPU'))
+    assert.match(checks.get('upscaling (auto)')!.detail, /^computes on (cpu|webgpu)/)
     const native = checks.get('training on native TensorFlow')!
     assert.equal(native.state, 'missing')
     assert.match(native.fix!, /setup -- tensorflow|only made for Linux/)
@@ -36,6 +41,14 @@ test('doctor really upscales with every model, and says how to get the engine th
   } finally {
     await rm(cache, { recursive: true })
   }
+})
+
+test('doctor fails where the provider that was named does not work, and says why', async () => {
+  const { checks, code } = await doctor({ UPREZ_PROVIDER: process.platform === 'win32' ? 'coreml' : 'dml' })
+  assert.equal(code, 1)
+  const [, named] = [...checks].find(([name]) => /^upscaling \((dml|coreml)\)$/.test(name))!
+  assert.equal(named.state, 'broken')
+  assert.match(named.detail, /UPREZ_PROVIDER .*not made for/)
 })
 
 test('doctor fails where upscaling does not work, and says why', async () => {

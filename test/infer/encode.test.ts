@@ -2,21 +2,34 @@ import assert from 'node:assert/strict'
 import { before, describe, it } from 'node:test'
 import sharp from 'sharp'
 import type { Image } from '../../image/image.js'
-import { checkOutputSize, encode, outputFormat } from '../../infer/encode.js'
-import type { OutputFormat } from '../../infer/engine.js'
+import { checkOutputSize, encode, outputDensity, outputDepth, outputFormat } from '../../infer/encode.js'
 import type { Attached } from '../../infer/files.js'
-import { decode } from '../../infer/files.js'
-import { drawAlpha, drawFlat, drawGrey, drawPhoto, fill } from '../support/draw.js'
-import { pixelsOf, raw, rgbProfile, XMP } from './pictures.js'
+import { decode, readHeader } from '../../infer/files.js'
+import { OUTPUT_FORMATS as FORMATS } from '../../infer/job.js'
+import { deepen, drawAlpha, drawFlat, drawGrey, drawPhoto, fill } from '../support/draw.js'
+import { pixelsOf, pngChunks, raw, rgbProfile, XMP } from './pictures.js'
 
-const FORMATS: OutputFormat[] = ['png', 'jpg', 'webp', 'avif']
 const limits = { maxInputPixels: 1_000_000 }
 const photo = drawPhoto(48, 36)
 const greyAlpha = fill(20, 12, 2, (x, y) => [x * 12, y * 21])
 
+const everyKind = [drawGrey(20, 12), greyAlpha, photo, drawAlpha(20, 12)]
+
 describe('encoding', () => {
+  for (const format of ['png', 'tiff'] as const) {
+    it(`${format} holds 8 and 16 bits exactly: grey, grey + alpha, RGB and RGB + alpha`, async () => {
+      for (const image of [...everyKind, ...everyKind.map(image => deepen(image))]) {
+        const file = await encode(image, format, undefined, {})
+        const { channels, depth } = await sharp(file).metadata()
+        assert.deepEqual([channels, depth], [image.channels, image.data instanceof Uint16Array ? 'ushort' : 'uchar'])
+        const { image: decoded } = await decode(file, limits, { depth: depth === 'ushort' ? 16 : 8 })
+        assert.deepEqual(decoded, image)
+      }
+    })
+  }
+
   it('PNG holds the pixels exactly: grey, grey + alpha, RGB and RGB + alpha', async () => {
-    for (const image of [drawGrey(20, 12), greyAlpha, photo, drawAlpha(20, 12)]) {
+    for (const image of everyKind) {
       const file = await encode(image, 'png', undefined, {})
       assert.equal(file[25], [0, 0, 4, 2, 6][image.channels], 'colour type')
       assert.deepEqual((await decode(file, limits)).image, image)
@@ -31,7 +44,7 @@ describe('encoding', () => {
       assert.deepEqual([meta.width, meta.height, meta.channels], [48, 36, 3])
       // WebP halves the resolution of colour, and the drawing has sharp colours.
       assert.ok(meanError(await pixelsOf(file), photo) < (format === 'webp' ? 10 : 4))
-      if (format === 'png') return
+      if (format === 'png' || format === 'tiff') return
       const poor = await encode(photo, format, 20, {})
       assert.ok(poor.length < file.length / 2)
     })
@@ -49,6 +62,7 @@ describe('encoding', () => {
 
   it('JPEG stores a grey picture as one component and colour without subsampling', async () => {
     assert.equal((await sharp(await encode(drawGrey(16, 16), 'jpg', undefined, {})).metadata()).channels, 1)
+    assert.equal((await sharp(await encode(drawFlat(16, 16, [200, 90]), 'jpg', undefined, {})).metadata()).channels, 1)
     assert.equal((await sharp(await encode(photo, 'jpg', undefined, {})).metadata()).chromaSubsampling, '4:4:4')
   })
 
@@ -75,14 +89,18 @@ describe('what is attached', () => {
       .withExif({ IFD0: { Copyright: 'somebody', Orientation: '6' } })
       .jpeg()
       .toBuffer()
-    attached = { icc: await rgbProfile(), exif: (await sharp(exif).metadata()).exif!, xmp: Buffer.from(XMP) }
+    attached = { icc: await rgbProfile(), exif: (await sharp(exif).metadata()).exif!, xmp: Buffer.from(XMP), density: 300 }
   })
 
   it('does not change a pixel', async () => {
-    for (const image of [drawGrey(20, 12), greyAlpha, photo, drawAlpha(20, 12), drawFlat(1, 1, [1, 2, 3])]) {
+    for (const image of [...everyKind, drawFlat(1, 1, [1, 2, 3])]) {
       const { icc, ...rest } = attached
-      const file = await encode(image, 'png', undefined, image.channels < 3 ? rest : { icc, ...rest })
-      assert.deepEqual((await decode(file, limits)).image, image)
+      const those = image.channels < 3 ? rest : { icc, ...rest }
+      assert.deepEqual((await decode(await encode(image, 'png', undefined, those), limits)).image, image)
+      const deep = deepen(image)
+      for (const format of ['png', 'tiff'] as const) {
+        assert.deepEqual((await decode(await encode(deep, format, undefined, those), limits, { depth: 16 })).image, deep)
+      }
     }
   })
 
@@ -91,7 +109,8 @@ describe('what is attached', () => {
       const meta = await sharp(await encode(photo, format, undefined, attached)).metadata()
       assert.deepEqual(meta.icc, attached.icc)
       assert.deepEqual(meta.xmp, attached.xmp)
-      assert.match(meta.exif!.toString('latin1'), /somebody/)
+      // libtiff writes no EXIF data.
+      if (format !== 'tiff') assert.match(meta.exif!.toString('latin1'), /somebody/)
       assert.ok([1, undefined].includes(meta.orientation))
       const plain = await pixelsOf(await encode(photo, format, undefined, {}))
       assert.deepEqual(await pixelsOf(await encode(photo, format, undefined, attached)), plain)
@@ -107,8 +126,93 @@ describe('what is attached', () => {
 
   it('nothing is made up: no profile, EXIF or XMP where there was none', async () => {
     for (const format of FORMATS) {
-      const { icc, xmp } = await sharp(await encode(photo, format, undefined, {})).metadata()
-      assert.deepEqual([icc, xmp], [undefined, undefined])
+      const { icc, xmp, exif } = await sharp(await encode(photo, format, undefined, {})).metadata()
+      assert.deepEqual([icc, xmp, exif], [undefined, undefined, undefined])
+    }
+  })
+})
+
+describe('the density', () => {
+  const densityOf = async (file: Buffer) => (await sharp(file).metadata()).density
+
+  for (const format of ['png', 'jpg', 'tiff'] as const) {
+    it(`of a ${format} is the one that is asked for, in 8 bits and 16, with EXIF data and without, and changes no pixel`, async () => {
+      const exif = (
+        await sharp(
+          await raw(photo)
+            .withExif({ IFD0: { XResolution: '72/1' } })
+            .jpeg()
+            .toBuffer(),
+        ).metadata()
+      ).exif!
+      for (const image of format === 'jpg' ? everyKind : [...everyKind, ...everyKind.map(image => deepen(image))]) {
+        const plain = await pixelsOf(await encode(image, format, undefined, {}))
+        for (const density of [30, 72, 300, 65_535]) {
+          for (const attached of [{ density }, { density, exif }]) {
+            const file = await encode(image, format, undefined, attached)
+            assert.equal(await densityOf(file), density)
+            assert.deepEqual(await pixelsOf(file), plain)
+          }
+        }
+      }
+    })
+  }
+
+  it('stands in the pHYs chunk of a PNG, which says that it does not know where nobody does', async () => {
+    const [known] = pngChunks(await encode(photo, 'png', undefined, { density: 300 }), 'pHYs')
+    assert.deepEqual([known!.readUInt32BE(0), known!.readUInt32BE(4), known![8]], [11_811, 11_811, 1])
+    const [unknown] = pngChunks(await encode(photo, 'png', undefined, {}), 'pHYs')
+    assert.deepEqual([unknown!.readUInt32BE(0), unknown!.readUInt32BE(4), unknown![8]], [1, 1, 0])
+  })
+
+  it('stands in the JFIF segment of a JPEG, right after its start, and in the EXIF data of whatever has some', async () => {
+    const file = await encode(photo, 'jpg', undefined, { density: 300 })
+    assert.equal(file.toString('hex', 0, 20), 'ffd8ffe000104a46494600010201012c012c0000')
+    assert.equal((await encode(photo, 'jpg', undefined, {})).indexOf('JFIF'), -1)
+    const exif = (
+      await sharp(
+        await raw(photo)
+          .withExif({ IFD0: { Copyright: 'x' } })
+          .jpeg()
+          .toBuffer(),
+      ).metadata()
+    ).exif!
+    for (const format of FORMATS.filter(format => format !== 'tiff')) {
+      const file = await encode(photo, format, undefined, { exif, density: 300 })
+      assert.equal((await readHeader({ bytes: file })).density, 300)
+    }
+  })
+
+  it('is kept, scaled with the picture, or another one', () => {
+    assert.deepEqual(
+      [undefined, 'keep', 'scale', 96].map(asked => outputDensity(asked as 'keep', 150, 4)),
+      [150, 150, 600, 96],
+    )
+    assert.deepEqual(
+      [undefined, 'keep', 'scale', 96].map(asked => outputDensity(asked as 'keep', undefined, 4)),
+      [undefined, undefined, undefined, 96],
+    )
+    assert.equal(outputDensity('scale', 40_000, 4), 65_535)
+    assert.equal(outputDensity('scale', 30, 0.01), 1)
+  })
+})
+
+describe('the depth of the output', () => {
+  it('follows the picture where the format holds as much', () => {
+    for (const asked of [undefined, 'auto'] as const) {
+      assert.deepEqual(
+        FORMATS.map(format => outputDepth(asked, 16, format)),
+        FORMATS.map(format => (format === 'png' || format === 'tiff' ? 16 : 8)),
+      )
+      for (const format of FORMATS) assert.equal(outputDepth(asked, 8, format), 8)
+    }
+  })
+
+  it('is what is asked for, or refused', () => {
+    for (const format of FORMATS) assert.equal(outputDepth(8, 16, format), 8)
+    for (const format of ['png', 'tiff'] as const) assert.equal(outputDepth(16, 8, format), 16)
+    for (const format of ['jpg', 'webp', 'avif'] as const) {
+      assert.throws(() => outputDepth(16, 16, format), { code: 'invalid-option', param: 'depth', got: '16' })
     }
   })
 })

@@ -6,9 +6,10 @@ import { after, before, describe, it } from 'node:test'
 import sharp from 'sharp'
 import type { ErrorCode } from '../../errors.js'
 import { UprezError } from '../../errors.js'
+import { encode } from '../../infer/encode.js'
 import { decode, readHeader } from '../../infer/files.js'
-import { drawAlpha, drawFlat, drawGradient, drawGrey, drawPhoto, fill } from '../support/draw.js'
-import { png, pngHeader, pngPixels, raw, rgbProfile, XMP } from './pictures.js'
+import { deepen, drawAlpha, drawFlat, drawGradient, drawGrey, drawPhoto, fill } from '../support/draw.js'
+import { greyProfile, png, pngHeader, pngPixels, raw, rgbProfile, tiffOf, XMP } from './pictures.js'
 
 const limits = { maxInputPixels: 1_000_000 }
 const photo = drawPhoto(40, 30)
@@ -25,7 +26,7 @@ describe('decoding', () => {
       assert.deepEqual(picture, {
         format: name,
         image: { ...photo, data: picture.image.data },
-        attached: { icc: undefined, exif: picture.attached.exif, xmp: undefined },
+        attached: { icc: undefined, exif: picture.attached.exif, xmp: undefined, density: undefined },
       })
       assert.deepEqual(picture.image.data, photo.data)
     })
@@ -69,6 +70,105 @@ describe('decoding', () => {
       .toBuffer()
     assert.equal((await sharp(grey).metadata()).depth, 'ushort')
     assert.deepEqual((await decode(grey, limits)).image, drawGrey(16, 8))
+  })
+
+  for (const format of ['png', 'tiff'] as const) {
+    it(`gives the 16 bits of a ${format} as they are: grey, grey + alpha, RGB and RGB + alpha`, async () => {
+      for (const drawn of [drawGrey(20, 12), fill(20, 12, 2, (x, y) => [x * 12, y * 21]), drawPhoto(20, 12), drawAlpha(20, 12)]) {
+        const image = deepen(drawn)
+        const file = await raw(image).toFormat(format, { compression: 'deflate' }).toBuffer()
+        assert.equal((await readHeader({ bytes: file })).depth, 16)
+        assert.deepEqual((await decode(file, limits, { depth: 16 })).image, image)
+        // libvips reduces grey by way of a linear light.
+        const reduced = (await decode(file, limits)).image.data
+        assert.ok(drawn.data.every((value, i) => Math.abs(value - reduced[i]!) <= (drawn.channels === 1 ? 1 : 0)))
+      }
+    })
+  }
+
+  it('gives more than 8 bits of an AVIF that has them', async () => {
+    const image = deepen(photo)
+    const file = await raw(image).avif({ bitdepth: 12, quality: 100, chromaSubsampling: '4:4:4', effort: 0 }).toBuffer()
+    assert.equal((await readHeader({ bytes: file })).depth, 16)
+    const decoded = (await decode(file, limits, { depth: 16 })).image
+    assert.ok(decoded.data instanceof Uint16Array)
+    const meanError = decoded.data.reduce((sum, value, i) => sum + Math.abs(value - image.data[i]!), 0) / decoded.data.length
+    assert.ok(meanError < 257, `mean error ${meanError} of 65535, and a step of 8 bits is 257`)
+  })
+
+  it('spreads 8 bits over 16 where that is asked for: black stays black and white white', async () => {
+    for (const image of [photo, drawGrey(20, 10), fill(20, 10, 2, (x, y) => [x * 13, y * 28])]) {
+      const spread = { ...image, data: Uint16Array.from(image.data, value => value * 257) }
+      assert.deepEqual((await decode(await raw(image).png().toBuffer(), limits, { depth: 16 })).image, spread)
+    }
+  })
+
+  it('hands the profile of an RGB and of a grey picture of 16 bits on, unconverted', async () => {
+    for (const [profile, drawn] of [
+      [await rgbProfile(), photo],
+      [greyProfile(), drawGrey(20, 12)],
+    ] as const) {
+      const image = deepen(drawn)
+      const file = await encode(image, 'png', undefined, { icc: profile })
+      const picture = await decode(file, limits, { depth: 16 })
+      assert.deepEqual(picture.image, image)
+      assert.deepEqual(picture.attached.icc, profile)
+    }
+  })
+
+  it('takes one page of a TIFF of several, each of its own size', async () => {
+    const sizes = [
+      [8, 6],
+      [30, 20],
+      [4, 9],
+    ] as const
+    const file = tiffOf(sizes.map(([width, height], i) => drawGrey(width, height, i + 1)))
+    for (const [i, [width, height]] of sizes.entries()) {
+      const header = await readHeader({ bytes: file }, undefined, i + 1)
+      assert.deepEqual([header.width, header.height], [width, height])
+      assert.deepEqual((await decode(file, limits, { depth: 8, page: i + 1 })).image, drawGrey(width, height, i + 1))
+    }
+    await assert.rejects(decode(file, limits), { code: 'animated-image', got: 'a file of 3 pages, of which the option page takes one' })
+    await assert.rejects(decode(file, limits, { depth: 8, page: 4 }), {
+      code: 'invalid-option',
+      param: 'page',
+      expected: 'a page from 1 to 3',
+    })
+    const png = await raw(photo).png().toBuffer()
+    await assert.rejects(decode(png, limits, { depth: 8, page: 2 }), { code: 'invalid-option', expected: '1, the only page' })
+    assert.deepEqual((await decode(png, limits, { depth: 8, page: 1 })).image, photo)
+  })
+
+  it('tells the density, of whatever says it', async () => {
+    const densityOf = async (file: Buffer) => (await readHeader({ bytes: file })).density
+    assert.equal(await densityOf(await encode(photo, 'png', undefined, { density: 300 })), 300)
+    assert.equal(await densityOf(await encode(photo, 'png', undefined, {})), undefined)
+    assert.equal(await densityOf(await raw(photo).withExif({}).withDensity(240).jpeg().toBuffer()), 240)
+    const jpeg = await raw(photo).jpeg().toBuffer()
+    assert.equal(await densityOf(jpeg), undefined)
+    for (const [unit, value, expected] of [
+      [0, 1, undefined],
+      [1, 200, 200],
+      [2, 100, 254],
+    ] as const) {
+      const jfif = Buffer.from([0xff, 0xe0, 0, 16, ...Buffer.from('JFIF\0'), 1, 2, unit, 0, value, 0, value, 0, 0])
+      assert.equal(await densityOf(Buffer.concat([jpeg.subarray(0, 2), jfif, jpeg.subarray(2)])), expected)
+    }
+    const absurd = await encode(photo, 'png', undefined, { density: 1e6 })
+    assert.equal(await densityOf(absurd), undefined)
+    const centimetres = Buffer.from(
+      'II*\0\x08\0\0\0\x02\0\x1a\x01\x05\0\x01\0\0\0\x26\0\0\0\x28\x01\x03\0\x01\0\0\0\x03\0\0\0\0\0\0\0\x64\0\0\0\x01\0\0\0',
+      'latin1',
+    )
+    const header: [string, Uint8Array] = ['IHDR', pngHeader(2, 2)]
+    const pixels: [string, Uint8Array][] = [
+      ['IDAT', pngPixels(2, 2)],
+      ['IEND', Buffer.alloc(0)],
+    ]
+    assert.equal(await densityOf(png([header, ['eXIf', centimetres], ...pixels])), 254)
+    const broken = Buffer.from('II*\0\xff\xff\xff\x7f', 'latin1')
+    assert.equal(await densityOf(png([header, ['eXIf', broken], ...pixels])), 72)
+    assert.equal(await densityOf(await raw(photo).tiff({ xres: 10, yres: 10 }).toBuffer()), 254)
   })
 
   it('spreads a palette out to RGB', async () => {
@@ -232,7 +332,7 @@ describe('headers of files', () => {
     const path = join(folder, 'a.wrong-name')
     const whole = await raw(drawAlpha(64, 48)).png().toBuffer()
     await writeFile(path, whole.subarray(0, 200))
-    assert.deepEqual(await readHeader({ path }), { format: 'png', width: 64, height: 48, alpha: true })
+    assert.deepEqual(await readHeader({ path }), { format: 'png', width: 64, height: 48, alpha: true, depth: 8, density: undefined })
   })
 
   it('names a file that is not there, and a folder', async () => {

@@ -70,7 +70,13 @@ describe('createUpscaler', () => {
     ] as const) {
       await assert.rejects(up.upscale(picture, options as UpscaleOptions), { code: 'invalid-option', param })
     }
-    await assert.rejects(createUpscaler({ provider: 'cuda' } as unknown as UpscalerOptions), { code: 'invalid-option', param: 'provider' })
+    await assert.rejects(createUpscaler({ provider: 'cuad' }), { code: 'invalid-option', param: 'provider' })
+    const foreign = process.platform === 'win32' ? 'coreml' : 'dml'
+    await assert.rejects(createUpscaler({ provider: foreign }), {
+      code: 'provider-unavailable',
+      param: 'provider',
+      message: /not made for/,
+    })
     await assert.rejects(up.upscale(undefined as unknown as string), { code: 'missing-image' })
     await assert.rejects(up.upscale(new URL('http://localhost/a.png')), { code: 'missing-image' })
   })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import onnxProto from 'onnx-proto'
 import type { UprezError } from '../../errors.js'
-import { floats, type Graph, node, scalar } from '../../export/graph.js'
+import { floats, type Graph, ints, node, scalar } from '../../export/graph.js'
 import { serialize } from '../../export/onnx.js'
 import { toUint8Nhwc } from '../../export/uint8.js'
 import { type Measured, measureModel } from '../../probe/measure.js'
@@ -83,6 +83,17 @@ test('a network that sees the picture whole is not cut into tiles', async () => 
   graph.initializers.set('slightly', scalar(0.05))
   const { receptiveField, halo, haloError } = await measure(graph)
   assert.deepEqual([receptiveField, halo, haloError], [null, null, null])
+})
+
+test('a network that refuses narrow pictures is cut with an overlap of all that it looks at', async () => {
+  const mirrored = (from: string, to: string) => [
+    node('Pad', [from, 'borders'], ['bordered'], { mode: { string: 'reflect' } }),
+    node('AveragePool', ['bordered'], [to], { kernel_shape: { ints: [41, 41] } }),
+  ]
+  const graph = graphOf([...mirrored('x', 'mean'), node('Mul', ['mean', 'little'], ['less']), node('Sub', ['x', 'less'], ['y'])])
+  graph.initializers.set('borders', ints([0, 0, 20, 20, 0, 0, 20, 20])).set('little', scalar(0.1))
+  const found = await measure(graph)
+  assert.deepEqual([found.receptiveField, found.halo, found.haloError, sureness(found).overlap], [20, 20, 0, 'derived'])
 })
 
 test('an operator that cannot be followed: the receptive field is seen in the changes of pixels', async () => {

@@ -1,4 +1,4 @@
-import type { Image } from '../../image/image.js'
+import { type Image, type Pixels, sameType } from '../../image/image.js'
 import type { UpscaleCard } from '../../models/card.js'
 import type { Infer } from '../../runtime/infer.js'
 
@@ -37,8 +37,8 @@ export function cardWith(over: Partial<UpscaleCard> = {}): UpscaleCard {
 
 /** A model that repeats each pixel. */
 export const nearest =
-  (scale: number): Infer =>
-  async window =>
+  (scale: number) =>
+  async <S extends Pixels>(window: Image<S>): Promise<Image<S>> =>
     enlargeBy(scale, window, (data, i) => data[i]!)
 
 /**
@@ -87,10 +87,10 @@ function convolve(image: Image, seed: number): Image {
   return { ...image, data: out }
 }
 
-function enlargeBy(scale: number, image: Image, value: (data: Uint8Array, index: number, place: number) => number): Image {
+function enlargeBy<S extends Pixels>(scale: number, image: Image<S>, value: (data: S, index: number, place: number) => number): Image<S> {
   const width = image.width * scale
   const height = image.height * scale
-  const data = new Uint8Array(width * height * 3)
+  const data = sameType(image.data, width * height * 3)
   for (let y = 0, o = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       const i = (Math.floor(y / scale) * image.width + Math.floor(x / scale)) * 3

@@ -5,7 +5,7 @@ import { UprezError } from '../../errors.js'
 import { fromHalf } from '../../half.js'
 import type { Port } from '../../models/card.js'
 import { packWindow, unpackWindow } from '../../runtime/ports.js'
-import { drawFlat, drawNoise, fill } from '../support/draw.js'
+import { deepen, drawFlat, drawNoise, fill } from '../support/draw.js'
 
 const port = (over: Partial<Port> = {}): Port => ({
   name: 'input',
@@ -83,6 +83,29 @@ test('half floats go in and come back as their bits, or as such where the platfo
     assert.deepEqual(unpackWindow(packed.data, 7, 5, p), picture)
     assert.deepEqual(unpackWindow(Array.from(packed.data, fromHalf), 7, 5, p), picture)
   }
+})
+
+test('16 bits go in and come back as they are, wherever the port is finer than they', () => {
+  for (const over of [{}, { range: [-1, 1] }, { layout: 'NHWC', order: 'BGR', range: [0, 255] }] as Partial<Port>[]) {
+    const picture = deepen(drawNoise(9, 7))
+    const packed = packWindow(picture, port(over))
+    assert.deepEqual(unpackWindow(packed.data, 9, 7, port(over), picture.data), picture)
+  }
+  const ends = { data: Uint16Array.of(0, 65_535, 1), width: 1, height: 1, channels: 3 }
+  assert.deepEqual([...packWindow(ends, port()).data], [0, 1, Math.fround(1 / 65_535)])
+  const values = Float32Array.of(-1, 0.49 / 65_535, 0.51 / 65_535, 65_534.6 / 65_535, 3, Number.NaN)
+  assert.deepEqual([...unpackWindow(values, 2, 1, port({ layout: 'NHWC' }), ends.data).data], [0, 0, 1, 65_535, 65_535, 0])
+})
+
+test('16 bits go through a port of bytes with the precision of bytes', () => {
+  const p = port({ type: 'uint8', layout: 'NHWC', range: [0, 255] })
+  const packed = packWindow(deepen(drawNoise(5, 4)), p)
+  assert.ok(packed.data instanceof Uint8Array)
+  const back = unpackWindow(packed.data, 5, 4, p, new Uint16Array())
+  assert.deepEqual(
+    back.data,
+    Uint16Array.from(packed.data, byte => byte * 257),
+  )
 })
 
 test('what a port cannot carry is refused', () => {

@@ -7,7 +7,7 @@ import { isGrey } from '../../image/luma.js'
 import { resize } from '../../image/resize.js'
 import type { Infer } from '../../runtime/infer.js'
 import { upscale } from '../../runtime/upscale.js'
-import { drawAlpha, drawFlat, drawGrey, drawNoise, drawPhoto, fill } from '../support/draw.js'
+import { deepen, drawAlpha, drawFlat, drawGrey, drawNoise, drawPhoto, fill } from '../support/draw.js'
 import { blockwise, cardWith, convolution, nearest } from './models.js'
 
 const sides = fc.integer({ min: 1, max: 60 })
@@ -165,6 +165,36 @@ test("another scale or size than the model's is a final resize of the model's an
   assert.deepEqual(await upscale(image, cardWith(), convolution(2), { scale: 3.3 }), resized(132, 99))
   assert.deepEqual(await upscale(image, cardWith(), convolution(2), { width: 50 }), resized(50, 38))
   assert.deepEqual(await upscale(image, cardWith(), convolution(2), { width: 50, height: 10 }), resized(50, 10))
+})
+
+test('16 bits stay 16 bits: in tiles, in each kind of picture, through symmetries and the final resize', async () => {
+  const kinds = [drawGrey(40, 30), drawNoise(40, 30, 2), drawPhoto(40, 30), drawNoise(40, 30, 4)].map(image => deepen(image))
+  for (const image of kinds) {
+    // What is wholly transparent would get another colour.
+    for (const [i, value] of image.data.entries()) image.data[i] = Math.max(1, value)
+    const expected = { ...image, data: new Uint16Array(80 * 60 * image.channels), width: 80, height: 60 }
+    for (let i = 0; i < expected.data.length; i++) {
+      const [c, p] = [i % image.channels, Math.floor(i / image.channels)]
+      expected.data[i] = image.data[(Math.floor(p / 160) * 40 + ((p % 80) >> 1)) * image.channels + c]!
+    }
+    for (const options of [{}, { tile: 14 }, { tta: true }]) {
+      assert.deepEqual(await upscale(image, cardWith(), nearest(2), options), expected)
+    }
+    const resized = await upscale(image, cardWith(), nearest(2), { width: 50 })
+    assert.deepEqual(resized, resize(expected, { width: 50, height: 38, kernel: 'lanczos3' }))
+  }
+})
+
+test('in 16 bits, too, opaque and transparent stay, and colour under transparency does not bleed', async () => {
+  const disc = fill(40, 40, 4, (x, y) => (Math.hypot(x - 20, y - 20) < 9 ? [200, 30, 60, 255] : [0, 255, 0, 0]))
+  const deep = { ...disc, data: Uint16Array.from(disc.data, value => value * 257) }
+  const dim = async (window: Image<Uint16Array>) => {
+    const result = await nearest(2)(window)
+    return { ...result, data: result.data.map(v => (v > 32_768 ? v - 700 : v + 700)) }
+  }
+  const { data } = await upscale(deep, cardWith(), dim)
+  assert.deepEqual([data[3], data[(40 * 80 + 40) * 4 + 3]], [0, 65_535])
+  for (let i = 0; i < data.length; i += 4) assert.deepEqual([...data.subarray(i, i + 3)], [200 * 257 - 700, 30 * 257 + 700, 60 * 257 + 700])
 })
 
 test('progress begins at 0, never falls back and ends at the total', async () => {

@@ -5,9 +5,11 @@ import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { after, before, test } from 'node:test'
 import { pino } from 'pino'
+import { UprezError } from '../../errors.js'
 import { crossOrigin } from '../../serve/cors.js'
 import { makeKey, readKeys } from '../../serve/keys.js'
-import { heldEngine, problemOf, startServer, type TestServer } from './support.js'
+import { drawPhoto } from '../support/draw.js'
+import { encode, form, heldEngine, problemOf, startServer, type TestServer } from './support.js'
 
 const alice = makeKey('alice')
 const bob = makeKey('bob')
@@ -52,6 +54,16 @@ test('a key opens every door, as bearer or in its own header; without one only t
     assert.equal((await get('/models', { [name]: value })).status, 200)
   }
   for (const path of ['/healthz', '/readyz']) assert.equal((await get(path)).status, 200)
+})
+
+test('where both headers come, one known key is enough', async () => {
+  for (const [bearer, header] of [
+    [alice.key, 'of the proxy'],
+    ['of the proxy', bob.key],
+  ]) {
+    assert.equal((await get('/models', { Authorization: `Bearer ${bearer}`, 'X-API-Key': header! })).status, 200)
+  }
+  assert.equal((await get('/models', { Authorization: 'Bearer neither', 'X-API-Key': 'nor' })).status, 401)
 })
 
 test('what is nearly a key is not one', async () => {
@@ -105,6 +117,27 @@ test('keys that were put where their hashes belong are refused without being sho
   }
   assert.throws(() => readKeys('./nowhere'), { code: 'invalid-option', message: /uprez key NAME/ })
   assert.throws(() => makeKey('a b'), { code: 'invalid-option', param: 'name' })
+})
+
+test('an error of our own files tells the client none of their paths, and the log all', async () => {
+  const said: string[] = []
+  const sink = new Writable({ write: (chunk, _encoding, done) => done(void said.push(String(chunk))) })
+  const engine = heldEngine()
+  const own = await startServer(engine, {}, { log: pino({ base: undefined }, sink) })
+  try {
+    const codes = ['model-mismatch', 'invalid-card', 'unknown-model', 'not-writable', 'no-input', 'internal'] as const
+    for (const [i, code] of codes.entries()) {
+      const answer = fetch(`${own.url}/upscale`, { method: 'POST', body: form(await encode(drawPhoto(8, 8))) })
+      await engine.begun(i + 1)
+      engine.jobs[i]!.fail(new UprezError(code, `/srv/secret/${code}: is not right`, { got: '/srv/secret', expected: '/srv/secret' }))
+      const problem = await problemOf(await answer)
+      assert.equal(problem.code, code)
+      assert.doesNotMatch(JSON.stringify(problem), /secret/)
+      if (problem.status === 500) assert.ok(said.join('').includes(`/srv/secret/${code}`), code)
+    }
+  } finally {
+    await own.close()
+  }
 })
 
 test('pages of the origins named may call, others may not', async () => {

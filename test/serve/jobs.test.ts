@@ -191,6 +191,22 @@ test('a job does what POST /upscale does, and its result has the same headers', 
   }
 })
 
+test('the queue is not one client alone: its unfinished jobs are counted, those of others are not', async () => {
+  const [alice, bob] = [makeKey('alice'), makeKey('bob')]
+  await start({ clientInFlight: 2 }, { keys: readKeys(`${alice.line},${bob.line}`) })
+  const as = ({ key }: { key: string }) => ({ 'X-API-Key': key })
+  const running = await create(as(alice))
+  const queued = await create({ ...as(alice), 'Idempotency-Key': 'mine' })
+  const refused = await post(as(alice))
+  assert.equal(refused.headers.get('retry-after'), '2')
+  assert.equal(await codeOf(refused), 'rate-limited')
+  assert.equal(await codeOf(post({ ...as(alice), 'Idempotency-Key': 'another' })), 'rate-limited')
+  assert.equal((await create({ ...as(alice), 'Idempotency-Key': 'mine' })).id, queued.id)
+  await create(as(bob))
+  assert.equal((await call(`/jobs/${running.id}`, { method: 'DELETE', headers: as(alice) })).status, 204)
+  await create(as(alice))
+})
+
 test('what is refused at /upscale is refused here', async () => {
   await start()
   assert.equal(await codeOf(post({}, { sclae: '2' })), 'unknown-option')

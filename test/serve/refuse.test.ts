@@ -124,6 +124,10 @@ const REFUSALS: Record<string, Refusal> = {
   'a hexadecimal scale': { init: asked({ scale: '0x2' }), code: 'invalid-option', param: 'scale' },
   'an endless scale': { init: asked({ scale: 'Infinity' }), code: 'invalid-option', param: 'scale' },
   'a quality of 101': { init: asked({ quality: '101' }), code: 'invalid-option', param: 'quality', says: /1 to 100/ },
+  'a depth of 12': { init: asked({ depth: '12' }), code: 'invalid-option', param: 'depth', says: /auto, 8 or 16/ },
+  '16 bits as JPEG': { init: asked({ depth: '16', format: 'jpg' }), code: 'invalid-option', param: 'depth', says: /png and tiff hold 16/ },
+  'a density of 0': { init: asked({ dpi: '0' }), code: 'invalid-option', param: 'dpi', says: /keep, scale or a whole number/ },
+  'a page of a PNG': { init: asked({ page: '2' }), code: 'invalid-option', param: 'page', says: /the only page/ },
   'half a tile': { init: asked({ tile: '12.5' }), code: 'invalid-option', param: 'tile' },
   'a scale and a width': { init: asked({ scale: '2', width: '99' }), code: 'invalid-option', param: 'scale' },
   'two scales in the form': {

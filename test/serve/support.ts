@@ -34,7 +34,7 @@ export interface TestServer {
 export async function startServer(
   engine: Engine,
   asked: Partial<ServerLimits> = {},
-  { clock, ...options }: Pick<AppOptions, 'pageFolder' | 'keys' | 'cors' | 'log'> & { clock?: Clock } = {},
+  { clock, ...options }: Pick<AppOptions, 'pageFolder' | 'keys' | 'cors' | 'log' | 'choice'> & { clock?: Clock } = {},
 ): Promise<TestServer> {
   const limits = readServerLimits(asked, {})
   const state = { ready: true, closing: false }

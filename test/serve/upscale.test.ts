@@ -6,8 +6,10 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
 import sharp from 'sharp'
+import { encode as encodePicture } from '../../infer/encode.js'
 import { type Engine, type Job, startEngine } from '../../infer/engine.js'
-import { drawPhoto } from '../support/draw.js'
+import { tiffOf } from '../infer/pictures.js'
+import { deepen, drawGrey, drawPhoto } from '../support/draw.js'
 import { encode, form, startServer, type TestServer, upscaled } from './support.js'
 
 let engine: Engine
@@ -102,6 +104,23 @@ test('the output format follows the input, unless Accept or the option format sa
   assert.equal(await typeOf('png', 'image/png, image/avif', {}), 'image/png')
   assert.equal(await typeOf('png', 'image/webp', { format: 'jpg' }), 'image/jpeg')
   assert.equal(await typeOf('png', 'image/webp', { format: 'auto' }), 'image/webp')
+})
+
+test('16 bits, the density and the page of a TIFF are asked for by options', async () => {
+  const picture = await encodePicture(deepen(drawPhoto(20, 16)), 'tiff', undefined, { density: 100 })
+  const factsOf = async (fields: Record<string, string>, file: Uint8Array = picture) => {
+    const { headers, bytes } = await upscaled(url, { body: form(file, fields) })
+    const { format, depth, density, width } = await sharp(bytes).metadata()
+    assert.equal(headers.get('content-type'), `image/${format}`)
+    return [format, depth, density, width]
+  }
+  assert.deepEqual(await factsOf({}), ['png', 'ushort', 100, 80])
+  assert.deepEqual(await factsOf({ format: 'tif', dpi: 'scale' }), ['tiff', 'ushort', 400, 80])
+  assert.deepEqual(await factsOf({ format: 'tiff', dpi: '72', depth: '8' }), ['tiff', 'uchar', 72, 80])
+  const { headers } = await upscaled(url, { body: form(picture), headers: { Accept: 'image/tiff' } })
+  assert.equal(headers.get('content-type'), 'image/tiff')
+  const pages = tiffOf([drawGrey(20, 16), drawGrey(10, 9)])
+  assert.deepEqual(await factsOf({ page: '2', depth: '16' }, pages), ['png', 'ushort', undefined, 40])
 })
 
 test('many at once are all answered, each with its own picture', async () => {

@@ -3,40 +3,57 @@ import { formHead, partHead, type Wire, wire } from '../serve/support.js'
 import { random } from '../support/draw.js'
 import { type Ask, ask, askInTurn, drawAsks } from './asks.js'
 import { BOUNDARY, openClient } from './client.js'
+import { mountDisk } from './disk.js'
+import { askForJob } from './jobs.js'
+import { exchangeModels, writeVersions } from './models.js'
 import { between, type Part, pick, until } from './part.js'
 import { isAlive } from './processes.js'
 import { type Soaked, startServer } from './server.js'
 import type { Tally } from './tally.js'
 
 const STAYING = 4
+const WAITING = 3
 const HALF_OPEN = 20
 
 /**
- * The engine child is killed, clients hang up in mid-upload or sit there saying nothing, and meanwhile others stay:
- * what they get must be what they would have got in peace. At last the server itself is killed in mid-work.
+ * The engine child is killed or stopped, the model's folder is exchanged, the disk of the jobs is full every now and then, clients hang
+ * up in mid-upload, sit there saying nothing or cancel their jobs, and meanwhile others stay: what they get must be what they would
+ * have got in peace. At last the server itself is killed in mid-work.
  */
 export const chaos: Part = async ({ seed, milliseconds, folder }, tally) => {
   const asks = await drawAsks(seed, 20, 320)
-  const environment = { UPREZ_HEADERS_TIMEOUT_MS: '3000', UPREZ_REQUEST_TIMEOUT_MS: '15000' }
-  const server = await startServer(folder, tally, environment)
+  const models = await writeVersions(folder)
+  const disk = await mountDisk(folder, tally)
+  const environment = {
+    UPREZ_HEADERS_TIMEOUT_MS: '3000',
+    UPREZ_REQUEST_TIMEOUT_MS: '15000',
+    // A stopped engine is known by its silence.
+    UPREZ_DEADLINE_MS: '8000',
+    UPREZ_JOB_TTL_MS: '5000',
+    ...disk.environment,
+  }
+  const server = await startServer(folder, tally, environment, ['-m', models])
   const client = openClient(server.port)
   await askInTurn(client, asks, tally)
 
   const end = performance.now() + milliseconds
   const kills = { count: 0 }
   const next = random(seed)
-  const stay = () => {
+  /** A picture is begun anew once. Whoever met two kills since now may be told so. */
+  const excuseFromNow = () => {
     const before = kills.count
-    // A picture is begun anew once. Whoever met two kills may be told so.
-    const excuse = (code: string) =>
-      code === 'engine-crashed' && kills.count - before >= 2 ? '500 engine-crashed, after two kills' : undefined
-    return ask(client, pick(next, asks), tally, excuse)
+    return (code: string) =>
+      (code === 'engine-crashed' || code === 'timeout') && kills.count - before >= 2 ? `${code}, after two kills` : undefined
   }
+  const stay = () => ask(client, pick(next, asks), tally, excuseFromNow())
+  const waiting = random(seed + 4)
   const leaving = random(seed + 1)
   const sitting = random(seed + 2)
   await Promise.all([
     until(end, STAYING, stay),
+    until(end, WAITING, () => askForJob(client, pick(waiting, asks), waiting, tally, excuseFromNow())),
     killEngines(server, random(seed + 3), end, kills, tally),
+    exchangeModels(models, random(seed + 5), end, tally),
     until(end, 1, async () => {
       await leave(server.port, pick(leaving, asks), leaving, tally)
       await delay(between(leaving, 20, 400))
@@ -46,18 +63,22 @@ export const chaos: Part = async ({ seed, milliseconds, folder }, tally) => {
 
   await askInTurn(client, asks, tally)
   client.close()
-  tally.fact(`${kills.count} kills of the engine child; ${server.engines.size} children seen`)
+  tally.fact(`${kills.count} kills and stops of the engine child; ${server.engines.size} children seen`)
   await killServer(server, asks, tally)
+
+  const later = await startServer(folder, tally, environment, ['-m', models])
+  await later.end()
+  await disk.end()
 }
 
-/** SIGKILL at drawn moments, sometimes again before the next child can have started. */
+/** SIGKILL or SIGSTOP at drawn moments, sometimes again before the next child can have started. */
 async function killEngines(server: Soaked, next: () => number, end: number, kills: { count: number }, tally: Tally): Promise<void> {
   while (performance.now() < end) {
     await delay(next() < 0.3 ? between(next, 0, 600) : between(next, 500, 5000))
     const pid = await server.enginePid().catch(error => tally.broke(`/healthz does not answer: ${error.message}`))
     if (pid === undefined || !isAlive(pid)) continue
     kills.count++
-    process.kill(pid, 'SIGKILL')
+    process.kill(pid, next() < 0.2 ? 'SIGSTOP' : 'SIGKILL')
   }
 }
 
@@ -100,7 +121,7 @@ const uploadHead = (length: number): string =>
 /** The children of a server that cannot say goodbye must notice by themselves; `end` looks for them. */
 async function killServer(server: Soaked, asks: readonly Ask[], tally: Tally): Promise<void> {
   const client = openClient(server.port)
-  const lost = asks.map(({ body }) => client.post(body).catch(() => undefined))
+  const lost = asks.flatMap(({ body }) => ['/upscale', '/jobs'].map(path => client.post(body, path).catch(() => undefined)))
   await Promise.race(lost)
   await server.enginePid()
   await server.end('SIGKILL')

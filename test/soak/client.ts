@@ -21,8 +21,10 @@ export function multipart(name: string, bytes: Uint8Array, fields: Record<string
 
 /** Sends forms to one server over kept-alive connections. */
 export interface Client {
-  /** @throws where the connection breaks or nothing is over after `HANG_MS` */
-  post(body: Buffer): Promise<Answer>
+  /** To `/upscale`, or elsewhere. @throws where the connection breaks or nothing is over after `HANG_MS` */
+  post(body: Buffer, path?: string): Promise<Answer>
+  /** Without a body. @throws as `post` */
+  ask(method: 'GET' | 'DELETE', path: string): Promise<Answer>
   close(): void
 }
 
@@ -31,12 +33,18 @@ export const HANG_MS = 120_000
 
 export function openClient(port: number): Client {
   const agent = new Agent({ keepAlive: true })
-  return { post, close: () => agent.destroy() }
+  return {
+    post(body, path = '/upscale') {
+      const headers = { 'Content-Type': `multipart/form-data; boundary=${BOUNDARY}`, 'Content-Length': body.length }
+      return send('POST', path, headers, body)
+    },
+    ask: (method, path) => send(method, path, {}),
+    close: () => agent.destroy(),
+  }
 
-  function post(body: Buffer): Promise<Answer> {
-    const headers = { 'Content-Type': `multipart/form-data; boundary=${BOUNDARY}`, 'Content-Length': body.length }
+  function send(method: string, path: string, headers: Record<string, string | number>, body?: Buffer): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      const sent = request({ host: '127.0.0.1', port, path: '/upscale', method: 'POST', agent, headers }, answer => {
+      const sent = request({ host: '127.0.0.1', port, path, method, agent, headers }, answer => {
         const parts: Buffer[] = []
         answer.on('data', part => parts.push(part))
         answer.on('error', reject)
@@ -65,4 +73,7 @@ function readJson(bytes: Buffer): unknown {
   }
 }
 
-export const shown = ({ status, bytes }: Answer): string => `${status} ${bytes.toString('utf8', 0, 300)}`
+export function shown({ status, headers, bytes }: Answer): string {
+  const type = String(headers['content-type'])
+  return type.startsWith('image/') ? `${status}, ${bytes.length} bytes of ${type}` : `${status} ${bytes.toString('utf8', 0, 300)}`
+}

@@ -7,15 +7,23 @@ import { undecodable } from './asks.js'
 import { type Answer, codeOf, HANG_MS, multipart, openClient, shown } from './client.js'
 import { drawEnvelope } from './envelope.js'
 import { MUTATIONS } from './mutate.js'
+import { drawOptions } from './options.js'
 import { type Part, pick, until } from './part.js'
 import { startServer } from './server.js'
 import type { Tally } from './tally.js'
 
-/** Damaged pictures in whole forms, then whole pictures in damaged forms. Every answer is a picture or a documented 4xx. */
+/** So many at least, however short the time. */
+const LEAST = { pictures: 400, forms: 400, options: 400 }
+
+/**
+ * Damaged pictures in whole forms, whole pictures in damaged forms, and options that nobody would ask for. Every answer is a picture
+ * or a documented 4xx.
+ */
 export const fuzz: Part = async ({ seed, milliseconds, folder }, tally) => {
   const server = await startServer(folder, tally, {
     // What takes a lie for a size must be told so before it takes minutes.
     UPREZ_MAX_INPUT_PIXELS: '1000000',
+    UPREZ_MAX_OUTPUT_PIXELS: '4000000',
     UPREZ_DEADLINE_MS: '20000',
     // A body of unknown length counts as the largest, and many of those would be told `busy`.
     UPREZ_MAX_UPLOAD_BYTES: '1000000',
@@ -36,25 +44,37 @@ export const fuzz: Part = async ({ seed, milliseconds, folder }, tally) => {
     return random(Math.floor(seeds() * 2 ** 21))
   }
 
-  await until(start + 0.6 * milliseconds, 4, async () => {
+  const damagePicture = async () => {
     const next = nextCase()
     const { name, bytes } = pick(next, pictures)
     const mutation = pick(next, Object.keys(MUTATIONS))
     const damaged = MUTATIONS[mutation]!(bytes, next)
     const fault = await client.post(multipart(name, damaged)).then(answer => judge(answer, 'picture', tally), noAnswer)
     if (fault !== undefined) await keep(`${name}-${mutation}`, damaged, fault)
-  })
-  client.close()
+  }
+  await until(start + 0.4 * milliseconds, 4, damagePicture, LEAST.pictures)
   tally.fact(`${number} damaged pictures`)
 
   const damagedPictures = number
   const small = pictures[0]!.bytes
-  await until(start + milliseconds, 24, async () => {
+  const askOddly = async () => {
+    const { query, fields } = drawOptions(nextCase())
+    const body = multipart('a.png', small, fields)
+    const fault = await client.post(body, `/upscale${query}`).then(answer => judge(answer, 'options', tally), noAnswer)
+    if (fault !== undefined) await keep(`options ${query}`, body, fault)
+  }
+  await until(start + 0.6 * milliseconds, 4, askOddly, LEAST.options)
+  tally.fact(`${number - damagedPictures} odd options`)
+  client.close()
+
+  const before = number
+  const damageForm = async () => {
     const envelope = drawEnvelope(small, nextCase())
     const fault = await exchange(server.port, envelope.slices).then(answer => judge(answer, 'form', tally), noAnswer)
     if (fault !== undefined) await keep(envelope.name, Buffer.concat(envelope.slices), fault)
-  })
-  tally.fact(`${number - damagedPictures} damaged forms`)
+  }
+  await until(start + milliseconds, 24, damageForm, LEAST.forms)
+  tally.fact(`${number - before} damaged forms`)
 
   await server.enginePid()
   tally.fact(`engine restarts: ${server.engines.size - 1}`)

@@ -4,9 +4,14 @@ import { setTimeout as delay } from 'node:timers/promises'
 /** What Linux tells about processes under /proc. */
 
 /** Resident memory in bytes; undefined where the process is gone. */
-export function memoryOf(pid: number): number | undefined {
-  const line = /^VmRSS:\s+(\d+) kB/m.exec(read(pid, 'status'))
-  return line ? Number(line[1]) * 1024 : undefined
+export const memoryOf = (pid: number): number | undefined => statusOf(pid, 'VmRSS')
+
+/** The most that it ever was. */
+export const peakMemoryOf = (pid: number): number | undefined => statusOf(pid, 'VmHWM')
+
+function statusOf(pid: number, what: 'VmRSS' | 'VmHWM'): number | undefined {
+  const kilobytes = new RegExp(`^${what}:\\s+(\\d+) kB`, 'm').exec(read(pid, 'status'))?.[1]
+  return kilobytes === undefined ? undefined : Number(kilobytes) * 1024
 }
 
 export function childrenOf(parent: number): number[] {

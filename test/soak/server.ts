@@ -22,10 +22,15 @@ export interface Soaked {
 }
 
 /** Starts it with its own folder for temporary files; what it does wrong as a process goes to the tally. */
-export async function startServer(folder: string, tally: Tally, environment: Record<string, string> = {}): Promise<Soaked> {
+export async function startServer(
+  folder: string,
+  tally: Tally,
+  environment: Record<string, string> = {},
+  options: string[] = [],
+): Promise<Soaked> {
   const temporary = join(folder, 'tmp')
   await mkdir(temporary, { recursive: true })
-  const child = spawn(process.execPath, [uprez, 'serve', '--port', '0', '--host', '127.0.0.1', '-n', 'fast-x4'], {
+  const child = spawn(process.execPath, [uprez, 'serve', '--port', '0', '--host', '127.0.0.1', '-n', 'fast-x4', ...options], {
     cwd: folder,
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { ...process.env, UPREZ_LOG: 'error', UPREZ_RATE_LIMIT: '0', ...environment, TMPDIR: temporary },
@@ -70,7 +75,8 @@ export async function startServer(folder: string, tally: Tally, environment: Rec
   function watchMemory(): NodeJS.Timeout {
     return setInterval(() => {
       const engine = [...server.engines].findLast(isAlive)
-      tally.memory.push({ parent: memoryOf(child.pid!), child: engine === undefined ? undefined : memoryOf(engine) })
+      const answers = [...tally.counts.values()].reduce((sum, count) => sum + count, 0)
+      tally.memory.push({ answers, parent: memoryOf(child.pid!), child: engine === undefined ? undefined : memoryOf(engine) })
     }, 250)
   }
 
@@ -89,6 +95,8 @@ export async function startServer(folder: string, tally: Tally, environment: Rec
       tally.broke(`engine child ${pid} outlived its server`)
       process.kill(pid, 'SIGKILL')
     }
+    // Killed, it cannot sweep up; the next one does.
+    if (signal === 'SIGKILL') return
     for (const name of await readdir(temporary)) tally.broke(`left among the temporary files: ${name}`)
   }
 }

@@ -15,8 +15,9 @@ export interface Tally {
   broke(line: string): void
 }
 
-/** Bytes resident; undefined where the process was just not there. */
+/** Bytes resident after so many answers; undefined where the process was just not there. */
 export interface MemorySample {
+  answers: number
   parent: number | undefined
   child: number | undefined
 }
@@ -42,6 +43,15 @@ export function thirds(values: readonly (number | undefined)[]): [number, number
   if (known.length < 9) return undefined
   const part = (i: number) => median(known.slice(Math.floor((i * known.length) / 3), Math.floor(((i + 1) * known.length) / 3)))
   return [part(0), part(1), part(2)]
+}
+
+/** Bytes that each answer adds, by least squares; undefined where there is too little to say. */
+export function slope(memory: readonly MemorySample[], who: 'parent' | 'child'): number | undefined {
+  const known = memory.flatMap(sample => (sample[who] === undefined ? [] : [[sample.answers, sample[who]] as const]))
+  const mean = (of: 0 | 1) => known.reduce((sum, point) => sum + point[of], 0) / known.length
+  const [x, y] = [mean(0), mean(1)]
+  const spread = known.reduce((sum, point) => sum + (point[0] - x) ** 2, 0)
+  return known.length < 9 || spread === 0 ? undefined : known.reduce((sum, point) => sum + (point[0] - x) * (point[1] - y), 0) / spread
 }
 
 const SHOWN = 12

@@ -74,6 +74,12 @@ export function drawNoise(width: number, height: number, channels = 3, seed = 1)
   return { data: Uint8Array.from({ length: width * height * channels }, () => next() * 256), width, height, channels }
 }
 
+/** With 16 bits: the same picture, and noise in the bits that 8 cannot hold. */
+export function deepen({ data, width, height, channels }: Image, seed = 1): Image<Uint16Array> {
+  const next = random(seed)
+  return { data: Uint16Array.from(data, value => value * 256 + next() * 256), width, height, channels }
+}
+
 /** One colour everywhere; as many channels as the colour has values. */
 export function drawFlat(width: number, height: number, colour: number[]): Image {
   return fill(width, height, colour.length, () => colour)
