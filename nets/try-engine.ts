@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
-import type { EngineName } from './engine.js'
 import { execute } from '../execute.js'
+import type { EngineName } from './engine.js'
 
 /** What one convolution on an engine shows. */
 export interface Trial {

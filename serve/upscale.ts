@@ -1,3 +1,4 @@
+import { addAbortSignal } from 'node:stream'
 import type { RequestHandler, Response } from 'express'
 import type { Engine } from '../infer/engine.js'
 import { cutShort, setResultHeaders } from './answer.js'
@@ -37,8 +38,7 @@ export function upscaleRoute(
     res.setTimeout(limits.sendTimeoutMs, () => res.destroy())
     res.locals.sending = performance.now()
     if (file) {
-      signal.addEventListener('abort', () => file.body.destroy())
-      file.body
+      addAbortSignal(signal, file.body)
         .once('close', large.drop)
         .once('error', () => res.destroy())
         .pipe(res)

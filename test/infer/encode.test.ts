@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict'
-import { before, describe, it } from 'node:test'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
 import sharp from 'sharp'
 import type { Image } from '../../image/image.js'
-import { checkOutputSize, encode, outputDensity, outputDepth, outputFormat } from '../../infer/encode.js'
+import { checkOutputSize, encode, encodeToFile, outputDensity, outputDepth, outputFormat } from '../../infer/encode.js'
 import type { Attached } from '../../infer/files.js'
 import { decode, readHeader } from '../../infer/files.js'
 import { OUTPUT_FORMATS as FORMATS } from '../../infer/job.js'
-import { deepen, drawAlpha, drawFlat, drawGrey, drawPhoto, fill } from '../support/draw.js'
+import { deepen, drawAlpha, drawFlat, drawGrey, drawNoise, drawPhoto, fill } from '../support/draw.js'
 import { pixelsOf, pngChunks, raw, rgbProfile, XMP } from './pictures.js'
 
 const limits = { maxInputPixels: 1_000_000 }
@@ -194,6 +197,48 @@ describe('the density', () => {
     )
     assert.equal(outputDensity('scale', 40_000, 4), 65_535)
     assert.equal(outputDensity('scale', 30, 0.01), 1)
+  })
+})
+
+describe('encoding into a file', () => {
+  let folder: string
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'uprez-encode-'))
+  })
+  after(() => rm(folder, { recursive: true }))
+
+  it('writes the very bytes that come back otherwise', async () => {
+    const path = join(folder, 'picture')
+    const exif = (
+      await sharp(
+        await raw(photo)
+          .withExif({ IFD0: { Copyright: 'x' } })
+          .jpeg()
+          .toBuffer(),
+      ).metadata()
+    ).exif!
+    const icc = await rgbProfile()
+    // A profile that does not shrink puts the density far into the file.
+    const large = Buffer.concat([icc, Buffer.from(drawNoise(200, 200, 3).data)])
+    large.writeUInt32BE(large.length, 0)
+    for (const attached of [{}, { density: 300 }, { icc, exif, xmp: Buffer.from(XMP), density: 72 }, { icc: large, density: 96 }]) {
+      for (const image of [photo, drawAlpha(20, 12), drawGrey(20, 12)]) {
+        for (const format of FORMATS) {
+          const those = image.channels < 3 ? { ...attached, icc: undefined } : attached
+          await encodeToFile(path, image, format, 90, those)
+          assert.deepEqual(await readFile(path), await encode(image, format, 90, those), format)
+        }
+      }
+      await encodeToFile(path, deepen(photo), 'png', undefined, attached)
+      assert.deepEqual(await readFile(path), await encode(deepen(photo), 'png', undefined, attached))
+    }
+  })
+
+  it('tells a full disk and a missing folder as the system would', { skip: process.platform !== 'linux' }, async () => {
+    for (const format of FORMATS) {
+      await assert.rejects(encodeToFile('/dev/full', photo, format, undefined, {}), { code: 'ENOSPC' })
+      await assert.rejects(encodeToFile(join(folder, 'none', 'picture'), photo, format, undefined, {}), { code: 'EIO' })
+    }
   })
 })
 
