@@ -229,13 +229,13 @@ test('a file in place of the output folder is told before any work', async () =>
 
 test('a folder without pictures, a missing input and an unknown model are told with their codes', async () => {
   const root = await folder()
-  await draw(root, 'in/notes.txt')
+  await draw(root, 'in/notes.txt', 'pictures/a.png')
   const [input, out] = [join(root, 'in'), ['-o', join(root, 'out')]]
   const wrong: [args: string[], message: RegExp][] = [
     [['-i', input], /^uprez: no-images: /m],
     [['-i', join(root, 'nowhere')], /^uprez: no-input: /m],
     [['-i', input, '-n', 'dubble'], /^uprez: unknown-model: .*double/m],
-    [['-i', input, '-g', '0'], /^uprez: provider-unavailable: /m],
+    [['-i', join(root, 'pictures'), '-g', '0'], /^uprez: provider-unavailable: /m],
   ]
   const ends = await Promise.all(wrong.map(([args]) => run(...args, ...out)))
   for (const [i, { code, err }] of ends.entries()) {
