@@ -27,7 +27,8 @@ export const LIMITS: Record<keyof Limits, Limit> = {
   },
   maxOutputPixels: {
     variable: 'UPREZ_MAX_OUTPUT_PIXELS',
-    about: 'Largest picture in pixels that is computed (the result, or the enlargement it is reduced from); beyond it: output-too-large',
+    about:
+      'Largest picture in pixels that is computed (the result, or the enlargement it is reduced from); one of 16 bits counts twice; beyond it: output-too-large',
     fallback: 250_000_000,
     check: wholeFromOne,
   },

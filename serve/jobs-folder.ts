@@ -63,12 +63,16 @@ export async function openJobsFolder(base = tmpdir()): Promise<JobsFolder> {
 /** What is told of an error with these files: nothing of their names. */
 export function storageError(error: unknown): UprezError {
   const { code } = error as { code?: string }
-  if (code === 'no-space' || code === 'ENOSPC' || code === 'EDQUOT') {
-    return new UprezError('no-space', 'The disk of the server is full; try again later', { expected: 'room for the result' })
-  }
-  if (error instanceof UprezError && code !== 'not-writable' && code !== 'no-input') return error
+  if (code === 'ENOSPC' || code === 'EDQUOT') return diskFull()
+  if (error instanceof UprezError && code !== 'not-writable' && code !== 'no-input') return unnamed(error)
   return new UprezError('internal', 'The files of a job cannot be used', { cause: error })
 }
+
+/** An engine's error as a client may read it: where there is no space is no business of his. */
+export const unnamed = <E>(error: E): E | UprezError => (error instanceof UprezError && error.code === 'no-space' ? diskFull() : error)
+
+const diskFull = (): UprezError =>
+  new UprezError('no-space', 'The disk of the server is full; try again later', { expected: 'room for the result' })
 
 /** An engine may write while this removes, so it tries again. */
 const remove = (folder: string): Promise<void> => rm(folder, { recursive: true, force: true, maxRetries: 5 })

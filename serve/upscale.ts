@@ -4,7 +4,7 @@ import type { Engine } from '../infer/engine.js'
 import { cutShort, setResultHeaders } from './answer.js'
 import { negotiateFormat } from './format.js'
 import type { createIntake } from './intake.js'
-import { type JobsFolder, storageError } from './jobs-folder.js'
+import { type JobsFolder, unnamed } from './jobs-folder.js'
 import { largeResult } from './large.js'
 import type { ServerLimits } from './limits.js'
 import { workOn } from './work.js'
@@ -26,7 +26,7 @@ export function upscaleRoute(
     const large = largeResult(folder)
     const { bytes, ...result } = await workOn(engine, job, order.place, limits, signal, large.place).catch(async error => {
       await large.drop()
-      throw signal.aborted ? error : storageError(cutShort(error))
+      throw signal.aborted ? error : unnamed(cutShort(error))
     })
     const file = bytes ? undefined : await large.read()
     order.place.holds(bytes?.length ?? 0)

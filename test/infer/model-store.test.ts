@@ -56,6 +56,21 @@ describe('the models in memory', () => {
     )
   })
 
+  it('have a session of their own for pictures of 16 bits, of the canonical file, and forget both', async () => {
+    const ort = threads()
+    const store = createModelStore(ort, 2 * TWO)
+    const version = await versionOf(places[0]!)
+    const { model, variants } = (await findModel(`${places[0]}/card.json`)).card
+    const eight = await store.use(places[0]!, version, patience)
+    const sixteen = await store.use(places[0]!, version, patience, 16)
+    assert.deepEqual([eight.sha256, sixteen.sha256], [variants.uint8!.sha256, model.sha256])
+    assert.equal((await store.use(places[0]!, undefined, patience, 16)).session, sixteen.session)
+    assert.deepEqual(ort.log, ['load a', 'load a'])
+    store.forget(places[0]!, version)
+    eight.done()
+    assert.deepEqual([...ort.inside], [sixteen.session])
+  })
+
   it('make room for each other, the least recently used first', async () => {
     const ort = threads()
     const store = createModelStore(ort, TWO)
