@@ -140,8 +140,8 @@ async function smallBesideLarge(setting: Setting, { port }: ServerProcess): Prom
   }
   const alone = median(await eachAlone())
   let done = false
-  // As JPEG and not reduced: the enlargement of such a picture is more than the default limit allows.
-  const work = postAll(port, large, 1, '?scale=1&format=jpg').finally(() => {
+  // Four times as wide, it would be more than the default limit allows.
+  const work = postAll(port, large, 1, '?model=fast-x2&format=jpg').finally(() => {
     done = true
   })
   const beside: number[] = []
