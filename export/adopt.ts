@@ -1,12 +1,11 @@
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { basename, extname } from 'node:path'
 import { UprezError } from '../errors.js'
-import type { UpscaleCard } from '../models/card.js'
+import { UNKNOWN_TRAINING, type UpscaleCard } from '../models/card.js'
 import type { Weights } from '../nets/community/architecture.js'
 import { build, type Recognised, recognise } from '../nets/community/index.js'
 import { useEngine } from '../nets/engine.js'
 import { networkFacts } from '../nets/facts.js'
+import { sha256Of } from '../nets/file-sum.js'
 import { readSafetensors } from '../nets/safetensors.js'
 import { readTorchFile } from '../nets/torch-file.js'
 import { adoptFile } from '../probe/adopt.js'
@@ -67,18 +66,7 @@ function describe({ architecture, network, scale, assumed }: Recognised): string
 async function trainingOf({ architecture, network, assumed }: Recognised, file: string): Promise<UpscaleCard['training']> {
   return {
     preset: 'adopted',
-    overrides: {},
-    steps: 0,
-    seed: 0,
-    engine: 'unknown',
-    data: [],
-    featureLoss: null,
+    ...UNKNOWN_TRAINING,
     adopted: { file: basename(file), sha256: await sha256Of(file), architecture, network, assumed },
   }
-}
-
-async function sha256Of(file: string): Promise<string> {
-  const hash = createHash('sha256')
-  for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer)
-  return hash.digest('hex')
 }

@@ -1,9 +1,9 @@
 import { type Command, Option } from 'commander'
 import { UprezError } from '../errors.js'
 import type { UpscaleCard } from '../models/card.js'
+import { RANGES, type RangeName } from '../probe/ranges.js'
 import type { WrittenFile } from './export-file.js'
 import type { Value } from './graph.js'
-import type { RangeName } from './unit-range.js'
 import type { Parity } from './verify.js'
 
 /** `uprez export RUN -o DIR` */
@@ -27,11 +27,9 @@ export function addExportCommand(program: Command): void {
     .option('--licence <name>', 'licence of the weights')
     .option('--explain', 'write nothing; say which layer, or which rewriting of the graph, first differs from TensorFlow.js')
     .addOption(
-      new Option('--range <name>', 'what the pictures of a tfjs layers model are, where it is not our own (default: measured)').choices([
-        '0..1',
-        '0..255',
-        '-1..1',
-      ]),
+      new Option('--range <name>', 'what the pictures of a tfjs layers model are, where it is not our own (default: measured)').choices(
+        Object.keys(RANGES),
+      ),
     )
     .option('--layers <file>', 'a module with layer classes of your own, see docs/models.md')
     .option('--fp16', 'write model.fp16.onnx as well: half the size')

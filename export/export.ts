@@ -8,6 +8,7 @@ import { type GraphFile, parseCard, type UpscaleCard } from '../models/card.js'
 import type { Tf } from '../nets/engine.js'
 import { saveModel } from '../nets/model-files.js'
 import { measureHalo } from '../probe/halo.js'
+import type { RangeName } from '../probe/ranges.js'
 import { openSession, type Session } from '../probe/session.js'
 import type { Graph } from './graph.js'
 import { type NetworkOptions, observed, openNetwork } from './network.js'
@@ -18,7 +19,7 @@ import { checkShrink, type ShrinkOptions, shrink } from './precision/shrink.js'
 import { readModel } from './read.js'
 import type { About, Source } from './source.js'
 import { toUint8Nhwc } from './uint8.js'
-import { onUnitRange, type RangeName } from './unit-range.js'
+import { onUnitRange } from './unit-range.js'
 import { compareBytes } from './variant.js'
 import { compareWithTfjs } from './verify.js'
 
@@ -58,8 +59,9 @@ export async function exportRun(options: ExportOptions): Promise<{ dir: string; 
     return exportNetwork(tf, model, about, words, options, ops)
   }
   const seen = observed(tf, model, ops)
-  refuseOtherThanRgb(readModel(model, ops).graph)
-  const unit = await onUnitRange(tf, model, seen, options.range, ops, options.say ?? (() => {}))
+  const { graph } = readModel(model, ops)
+  refuseOtherThanRgb(graph)
+  const unit = await onUnitRange(tf, model, graph, seen, options.range, options.say ?? (() => {}))
   return exportNetwork(tf, unit, seen, words, options, ops)
 }
 

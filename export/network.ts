@@ -1,5 +1,6 @@
 import type * as TF from '@tensorflow/tfjs'
 import { UprezError } from '../errors.js'
+import { UNKNOWN_TRAINING } from '../models/card.js'
 import { type EngineName, type Tf, useEngine } from '../nets/engine.js'
 import { type NetworkFacts, networkFacts } from '../nets/facts.js'
 import { loadModel } from '../nets/model-files.js'
@@ -46,7 +47,7 @@ export async function openNetwork(options: NetworkOptions): Promise<OpenedNetwor
  */
 export function observed(tf: Tf, model: TF.LayersModel, ops: Ops = {}): About {
   const facts = networkFacts(model, Object.keys(ops))
-  const training = { preset: 'unknown', overrides: {}, steps: 0, seed: 0, engine: 'unknown', data: [], featureLoss: null }
+  const training = { preset: 'unknown', ...UNKNOWN_TRAINING }
   return { scale: observedScale(tf, model, facts.sizeMultiple), ...facts, training }
 }
 

@@ -4,34 +4,29 @@ import type { Tf } from '../nets/engine.js'
 import { layersOf } from '../nets/layers.js'
 import { openForeign } from '../probe/foreign.js'
 import { findRanges } from '../probe/range.js'
+import { RANGES, type RangeName } from '../probe/ranges.js'
+import type { Graph } from './graph.js'
 import { serialize } from './onnx.js'
-import type { Ops } from './ops/call.js'
-import { simplify } from './passes/index.js'
-import { readModel } from './read.js'
 import type { About } from './source.js'
 
 type Range = Port['range']
 
-/** Ranges that networks are trained in, as the command line has them. */
-export const RANGES = { '0..1': [0, 1], '0..255': [0, 255], '-1..1': [-1, 1] } as const satisfies Record<string, Range>
-export type RangeName = keyof typeof RANGES
-
 /**
  * The network with pictures of [0, 1] at both ends, whatever range it was trained in.
  * @param model is part of the answer
+ * @param graph the model as it was read
  * @param asked the range of its pictures; where nobody says, its answers to flat colours tell, though of a network with hardly any
  *   biases not clearly
- * @param ops for layer classes that are not known here
  */
 export async function onUnitRange(
   tf: Tf,
   model: TF.LayersModel,
+  graph: Graph,
   about: Pick<About, 'scale' | 'sizeMultiple'>,
   asked: RangeName | undefined,
-  ops: Ops | undefined,
   say: (line: string) => void,
 ): Promise<TF.LayersModel> {
-  const [from, to] = asked ? [RANGES[asked], RANGES[asked]] : await measured(model, about, ops)
+  const [from, to] = asked ? [RANGES[asked], RANGES[asked]] : await measured(model, graph, about)
   if (isUnit(from) && isUnit(to)) return model
   say(`its pictures are ${told(from)} going in and ${told(to)} coming out${asked ? '' : ', by its answers to flat colours'}`)
   return between(tf, model, from, to)
@@ -39,10 +34,9 @@ export async function onUnitRange(
 
 async function measured(
   model: TF.LayersModel,
+  graph: Graph,
   { scale, sizeMultiple }: Pick<About, 'scale' | 'sizeMultiple'>,
-  ops: Ops | undefined,
 ): Promise<[Range, Range]> {
-  const { graph } = simplify(readModel(model, ops).graph)
   const session = await openForeign(serialize(graph))
   try {
     const [, height, width] = model.inputs[0]!.shape

@@ -148,6 +148,9 @@ export const upscaleCard = z.strictObject({
 
 const card = z.discriminatedUnion('task', [upscaleCard])
 
+/** The training of a network that was made elsewhere. */
+export const UNKNOWN_TRAINING = { overrides: {}, steps: 0, seed: 0, engine: 'unknown', data: [], featureLoss: null }
+
 export type Port = z.infer<typeof port>
 export type GraphFile = z.infer<typeof graphFile>
 export type Variant = z.infer<typeof variant>

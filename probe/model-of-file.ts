@@ -4,7 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { replaceFolder, writeAtomic } from '../atomic.js'
 import { cacheFolder } from '../cache.js'
 import { UprezError } from '../errors.js'
-import { parseCard, type UpscaleCard } from '../models/card.js'
+import { parseCard, UNKNOWN_TRAINING, type UpscaleCard } from '../models/card.js'
 import { findModel, type Model, readGraph } from '../models/catalog.js'
 import { measureInChild } from './ask-child.js'
 import type { Measured } from './measure.js'
@@ -93,12 +93,7 @@ function cardOf(id: string, measured: Measured, onnx: OnnxFile, file: { file: st
     parameters: countParameters(onnx),
     training: {
       preset: 'adopted',
-      overrides: {},
-      steps: 0,
-      seed: 0,
-      engine: 'unknown',
-      data: [],
-      featureLoss: null,
+      ...UNKNOWN_TRAINING,
       adopted: {
         file: file.file,
         sha256: file.sha256,

@@ -4,6 +4,7 @@ import { decode, type ForeignSession, throughPorts } from './foreign.js'
 import { toPlanes } from './halo.js'
 import type { Size } from './layout.js'
 import { drawLeaves } from './picture.js'
+import { RANGES } from './ranges.js'
 import type { Planes } from './session.js'
 
 /** What a network takes and gives, found by asking it for pictures whose enlargement is known. */
@@ -18,11 +19,6 @@ export interface Ranges {
   correlation: number
 }
 
-const RANGES: Port['range'][] = [
-  [0, 1],
-  [0, 255],
-  [-1, 1],
-]
 /** Without biases a network answers alike in several ranges: the usual one is taken unless another is better by so much. */
 const ALIKE = { factor: 1.05, difference: 0.1 / 255 }
 
@@ -66,7 +62,7 @@ interface Tried {
   error: number
 }
 
-const rangesOf = ({ type }: Port) => (type === 'uint8' ? [RANGES[1]!] : RANGES)
+const rangesOf = ({ type }: Port) => (type === 'uint8' ? [RANGES['0..255']] : Object.values<Port['range']>(RANGES))
 
 /** Three by two. */
 const COLOURS = [

@@ -1,11 +1,9 @@
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { basename, extname } from 'node:path'
-import { pipeline } from 'node:stream/promises'
 import type * as TF from '@tensorflow/tfjs'
 import { UprezError } from '../../errors.js'
 import type { Tf } from '../engine.js'
+import { sha256Of } from '../file-sum.js'
 import { loadModel } from '../model-files.js'
 import { readSafetensors } from '../safetensors.js'
 import { readTorchFile, type Weight } from '../torch-file.js'
@@ -161,9 +159,7 @@ function torchWeights(tf: Tf, kernel: Weight | undefined, bias: Weight | undefin
 
 /** Files of torchvision carry the beginning of their sha256 in their name. */
 async function identify(file: string): Promise<string> {
-  const hash = createHash('sha256')
-  await pipeline(createReadStream(file), hash)
-  const sum = hash.digest('hex')
+  const sum = await sha256Of(file)
   const stated = /-([0-9a-f]{8})\.pth$/.exec(basename(file))?.[1]
   if (stated !== undefined && !sum.startsWith(stated)) {
     throw new UprezError('invalid-weights', `${file} is damaged: by its name its sha256 begins with ${stated}, and it is ${sum}`, {

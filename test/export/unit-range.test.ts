@@ -4,10 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { exportRun } from '../../export/export.js'
+import { readModel } from '../../export/read.js'
 import { onUnitRange } from '../../export/unit-range.js'
 import { useEngine } from '../../nets/engine.js'
 import { layersOf } from '../../nets/layers.js'
 import { saveModel } from '../../nets/model-files.js'
+import type { RangeName } from '../../probe/ranges.js'
 
 const tf = await useEngine('cpu')
 const folder = await mkdtemp(join(tmpdir(), 'uprez-range-'))
@@ -23,20 +25,22 @@ function darkening(dark: number) {
 }
 
 const about = { scale: 2, sizeMultiple: 1 }
+const unitRange = (model: ReturnType<typeof darkening>, asked: RangeName | undefined, say: (line: string) => void) =>
+  onUnitRange(tf, model, readModel(model).graph, about, asked, say)
 const grey = (model: ReturnType<typeof darkening>) =>
   (model.predict(tf.fill([1, 2, 2, 3], 0.5)) as ReturnType<typeof tf.zeros>).dataSync()[0]!
 
 test('a network of pictures from 0 to 255 is told by its answers, and takes 0 to 1 from then on', async () => {
   const said: string[] = []
-  const unit = await onUnitRange(tf, darkening(0.4), about, undefined, undefined, line => said.push(line))
+  const unit = await unitRange(darkening(0.4), undefined, line => said.push(line))
   assert.match(said.join(), /0 to 255 going in and 0 to 255 coming out, by its answers to flat colours/)
   assert.ok(Math.abs(grey(unit) - (0.5 - 0.4 / 255)) < 1e-6)
 })
 
 test('one of pictures from 0 to 1 stays as it is, and what is asked for goes before what is measured', async () => {
   const model = darkening(0)
-  assert.equal(await onUnitRange(tf, model, about, undefined, undefined, assert.fail), model)
-  const asked = await onUnitRange(tf, darkening(0.4), about, '-1..1', undefined, () => {})
+  assert.equal(await unitRange(model, undefined, assert.fail), model)
+  const asked = await unitRange(darkening(0.4), '-1..1', () => {})
   assert.ok(Math.abs(grey(asked) - (0 - 0.4 + 1) / 2) < 1e-6)
 })
 
