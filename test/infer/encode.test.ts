@@ -140,14 +140,7 @@ describe('the density', () => {
 
   for (const format of ['png', 'jpg', 'tiff'] as const) {
     it(`of a ${format} is the one that is asked for, in 8 bits and 16, with EXIF data and without, and changes no pixel`, async () => {
-      const exif = (
-        await sharp(
-          await raw(photo)
-            .withExif({ IFD0: { XResolution: '72/1' } })
-            .jpeg()
-            .toBuffer(),
-        ).metadata()
-      ).exif!
+      const exif = await exifOf({ XResolution: '72/1' })
       for (const image of format === 'jpg' ? everyKind : [...everyKind, ...everyKind.map(image => deepen(image))]) {
         const plain = await pixelsOf(await encode(image, format, undefined, {}))
         for (const density of [30, 72, 300, 65_535]) {
@@ -172,14 +165,7 @@ describe('the density', () => {
     const file = await encode(photo, 'jpg', undefined, { density: 300 })
     assert.equal(file.toString('hex', 0, 20), 'ffd8ffe000104a46494600010201012c012c0000')
     assert.equal((await encode(photo, 'jpg', undefined, {})).indexOf('JFIF'), -1)
-    const exif = (
-      await sharp(
-        await raw(photo)
-          .withExif({ IFD0: { Copyright: 'x' } })
-          .jpeg()
-          .toBuffer(),
-      ).metadata()
-    ).exif!
+    const exif = await exifOf({ Copyright: 'x' })
     for (const format of FORMATS.filter(format => format !== 'tiff')) {
       const file = await encode(photo, format, undefined, { exif, density: 300 })
       assert.equal((await readHeader({ bytes: file })).density, 300)
@@ -209,14 +195,7 @@ describe('encoding into a file', () => {
 
   it('writes the very bytes that come back otherwise', async () => {
     const path = join(folder, 'picture')
-    const exif = (
-      await sharp(
-        await raw(photo)
-          .withExif({ IFD0: { Copyright: 'x' } })
-          .jpeg()
-          .toBuffer(),
-      ).metadata()
-    ).exif!
+    const exif = await exifOf({ Copyright: 'x' })
     const icc = await rgbProfile()
     // A profile that does not shrink puts the density far into the file.
     const large = Buffer.concat([icc, Buffer.from(drawNoise(200, 200, 3).data)])
@@ -289,4 +268,10 @@ describe('the output format', () => {
 
 function meanError(a: Image, b: Image): number {
   return a.data.reduce((sum, value, i) => sum + Math.abs(value - b.data[i]!), 0) / a.data.length
+}
+
+/** EXIF data with these fields. */
+async function exifOf(fields: Record<string, string>): Promise<Buffer> {
+  const file = await raw(photo).withExif({ IFD0: fields }).jpeg().toBuffer()
+  return (await sharp(file).metadata()).exif!
 }
