@@ -40,6 +40,7 @@ export const ERROR_TABLE = {
   internal: { status: 500, title: 'Internal error' },
   'not-found': { status: 404, title: 'Not found' },
   'bad-request': { status: 400, title: 'The request could not be understood' },
+  'headers-too-large': { status: 431, title: 'The headers of the request are too large' },
   'request-timeout': { status: 408, title: 'The request took too long to arrive' },
   'unsupported-media-type': { status: 415, title: 'Unsupported kind of request body' },
   'rate-limited': { status: 429, title: 'Too many requests' },

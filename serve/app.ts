@@ -8,7 +8,7 @@ import type { Engine } from '../infer/engine.js'
 import type { Choice } from '../infer/providers.js'
 import { createAdmission } from './admission.js'
 import { shuttingDown } from './answer.js'
-import { clientOf } from './client.js'
+import { clientOf, noteUnannouncedProxy } from './client.js'
 import { crossOrigin } from './cors.js'
 import { inferenceHealthRoutes, inferenceMetadataRoutes } from './inference-protocol.js'
 import { createIntake } from './intake.js'
@@ -94,7 +94,7 @@ export function createApp(options: AppOptions): Express {
   app.use(requireKey(keys))
   app.route('/metrics').get(metrics.route).all(onlyGet)
   const take = createIntake(shelf, limits, admission)
-  const guards = [refuseWhileClosing(state), ...rateLimited(limits)]
+  const guards = [refuseWhileClosing(state), noteUnannouncedProxy(limits, log), ...rateLimited(limits)]
   app
     .route('/upscale')
     .post(guards, upscaleRoute(engine, take, limits, jobs.folder))
@@ -136,7 +136,6 @@ function rateLimited({ rateLimit: limit }: ServerLimits): RequestHandler[] {
     const expected = `at most ${limit} pictures per minute`
     next(new UprezError('rate-limited', `Expected ${expected} from one client (UPREZ_RATE_LIMIT)`, { expected }))
   }
-  // A proxy that nobody announced makes everybody one address: strict, but not an error in each request's log.
   return [
     rateLimit({
       windowMs: 60_000,
@@ -145,6 +144,7 @@ function rateLimited({ rateLimit: limit }: ServerLimits): RequestHandler[] {
       legacyHeaders: false,
       keyGenerator: clientOf,
       handler,
+      // Said once, by `noteUnannouncedProxy`.
       validate: { xForwardedForHeader: false },
     }),
   ]

@@ -10,7 +10,7 @@ export interface JobsFolder {
   outputOf(id: string): string
   /** Makes a job's folder. */
   make(id: string): Promise<void>
-  /** Makes it and puts the job's picture there. */
+  /** Puts the job's picture there. */
   store(id: string, bytes: Uint8Array): Promise<void>
   dropInput(id: string): Promise<void>
   /** Removes a job's folder; an engine that is still at it cannot write there any more. */
@@ -47,10 +47,7 @@ export async function openJobsFolder(base = tmpdir()): Promise<JobsFolder> {
     inputOf,
     outputOf: id => join(root, id, 'result'),
     make: id => mkdir(folderOf(id)),
-    async store(id, bytes) {
-      await mkdir(folderOf(id))
-      await writeFile(inputOf(id), bytes, { mode: 0o600 })
-    },
+    store: (id, bytes) => writeFile(inputOf(id), bytes, { mode: 0o600 }),
     dropInput: id => rm(inputOf(id), { force: true }),
     drop: id => remove(folderOf(id)),
     async close() {

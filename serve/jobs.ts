@@ -183,7 +183,7 @@ export function openJobs({ engine, limits, folder, log, clock = wallClock }: Job
       revision: 0,
       handle,
       content,
-      stored: folder.store(id, bytes),
+      stored: folder.make(id).then(() => folder.store(id, bytes)),
       abort: new AbortController(),
       bytes: 0,
       keep: () => {},

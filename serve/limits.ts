@@ -11,6 +11,8 @@ interface ServerLimit {
   /** What a request beyond it is answered with; null where no request is refused by it. */
   code: ErrorCode | null
   fallback: number
+  /** The default where anybody may come (`--public`), if that is another. */
+  fallbackInPublic?: number
   /** Of memory: the default shrinks where that is short. */
   inMemory?: boolean
   check: z.ZodNumber
@@ -59,6 +61,7 @@ export const SERVER_LIMITS = {
     about: 'Pictures of one client (API key, else address) at the same time, and as many unfinished jobs; 0 = no limit of its own',
     code: 'rate-limited',
     fallback: 0,
+    fallbackInPublic: 8,
     check: fromZero,
   },
   maxFormFields: {
@@ -192,6 +195,7 @@ export const SERVER_LIMITS = {
     about: 'Pictures per minute and client (API key, else address); 0 = no limit',
     code: 'rate-limited',
     fallback: 0,
+    fallbackInPublic: 120,
     check: fromZero,
   },
   trustedProxies: {
@@ -205,16 +209,24 @@ export const SERVER_LIMITS = {
 
 export type ServerLimits = Record<keyof typeof SERVER_LIMITS, number>
 
-const defaultOf = ({ fallback, inMemory = false }: ServerLimit): number => (inMemory ? Math.ceil(fallback * memoryShare()) : fallback)
+function defaultOf({ fallback, fallbackInPublic = fallback, inMemory = false }: ServerLimit, inPublic: boolean): number {
+  const usual = inPublic ? fallbackInPublic : fallback
+  return inMemory ? Math.ceil(usual * memoryShare()) : usual
+}
 
 /**
  * The limits in force: what the caller asks for, else the environment, else the default.
+ * @param inPublic anybody may come, without a key
  * @throws UprezError `invalid-option` naming the limit or the variable
  */
-export function readServerLimits(asked: Partial<ServerLimits> = {}, environment: NodeJS.ProcessEnv = process.env): ServerLimits {
+export function readServerLimits(
+  asked: Partial<ServerLimits> = {},
+  environment: NodeJS.ProcessEnv = process.env,
+  inPublic = false,
+): ServerLimits {
   const entries = Object.entries(SERVER_LIMITS).map(([name, limit]) => [
     name,
-    readSetting(name, limit, asked[name as keyof ServerLimits], environment) ?? defaultOf(limit),
+    readSetting(name, limit, asked[name as keyof ServerLimits], environment) ?? defaultOf(limit, inPublic),
   ])
   return Object.fromEntries(entries) as ServerLimits
 }

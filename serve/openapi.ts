@@ -36,7 +36,13 @@ export interface ApiOptions {
  */
 export function describeApi({ shelf, limits, guarded }: ApiOptions): Api {
   const options = optionSchemas(shelf)
-  const always: ErrorCode[] = ['bad-request', 'request-timeout', 'internal', ...(guarded ? (['unauthorized'] as const) : [])]
+  const always: ErrorCode[] = [
+    'bad-request',
+    'request-timeout',
+    'headers-too-large',
+    'internal',
+    ...(guarded ? (['unauthorized'] as const) : []),
+  ]
   const problems = (...codes: ErrorCode[]) => problemAnswers([...codes, ...always])
   const order = orderOf(options, limits.maxUploadBytes)
   const modelId: Parameter = { ...inPath('id', 'a model of GET /models', options.model!), example: shelf.standardId }

@@ -2,6 +2,7 @@ import { closest } from 'fastest-levenshtein'
 import { z } from 'zod'
 import { UprezError } from '../errors.js'
 import { type Depth, OUTPUT_FORMATS, type OutputFormat } from '../infer/job.js'
+import { requireOneSize } from '../infer/size.js'
 
 /** What a request may ask for; absent = the default. */
 export interface UpscaleOptions {
@@ -87,22 +88,8 @@ export function parseOptions(...sources: Fields[]): UpscaleOptions {
     if (!result.success) throw invalidOption(name, OPTIONS[name].description!, value!)
     options[name] = result.data
   }
-  for (const [name, others] of EXCLUSIVE) {
-    const other = others.find(other => options[other] !== undefined)
-    if (options[name] !== undefined && other !== undefined) throw notBoth(name, other)
-  }
+  requireOneSize(options)
   return options
-}
-
-/** Ways to say how large the result is to be, of which one will do. */
-const EXCLUSIVE = [
-  ['scale', ['width', 'height', 'longest']],
-  ['longest', ['width', 'height']],
-] as const
-
-function notBoth(name: string, other: string): UprezError {
-  const expected = `either ${name} or ${other}`
-  return new UprezError('invalid-option', `Expected ${expected} but received both`, { param: name, expected, got: 'both' })
 }
 
 /** Refuses a field that nothing is known about, naming the one that may have been meant. */

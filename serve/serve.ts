@@ -16,7 +16,7 @@ import { createApp, type ServerState } from './app.js'
 import { openJobs } from './jobs.js'
 import { openJobsFolder } from './jobs-folder.js'
 import { readKeys } from './keys.js'
-import { readServerLimits } from './limits.js'
+import { readServerLimits, type ServerLimits } from './limits.js'
 import { createShelf, type Shelf, type ShelvedModel } from './models.js'
 import { findOffered, type OfferOptions } from './offered.js'
 import { invalidOption } from './options.js'
@@ -51,9 +51,9 @@ const PORT = { variable: 'PORT', check: z.int().min(0).max(65_535) }
 export async function serve(options: ServeOptions): Promise<void> {
   const port = readSetting('port', PORT, options.port) ?? 3000
   const host = options.host ?? (process.env.HOST || '127.0.0.1')
-  const limits = readServerLimits()
   const keys = readKeys(process.env.UPREZ_API_KEYS)
   const isPublic = options.public ?? process.env.UPREZ_PUBLIC === '1'
+  const limits = readServerLimits({}, process.env, isPublic && keys === undefined)
   if (!isLoopback(host) && keys === undefined && !isPublic) throw unguarded(host)
   const cors = options.cors ?? (process.env.UPREZ_CORS ?? '').split(/[\s,]+/).filter(origin => origin !== '')
   const threads = readSetting('threads', ENGINE_SETTINGS.threads, undefined) ?? cpusAllowed()
@@ -78,13 +78,8 @@ export async function serve(options: ServeOptions): Promise<void> {
     const open = await listen(server, port, host)
     await warmUp(engine, shelf.standard.folder)
     state.ready = true
-    announce(
-      host,
-      open,
-      shelf.models.map(({ card }) => `${card.id} ×${card.scale}`),
-      threads,
-      keys !== undefined,
-    )
+    const models = shelf.models.map(({ card }) => `${card.id} ×${card.scale}`)
+    announce({ host, port: open, models, threads, guarded: keys !== undefined, limits })
 
     if (!stop.signal.aborted) await once(stop.signal, 'abort')
     state.closing = true
@@ -119,13 +114,26 @@ function logLevel(): string {
   throw invalidOption('UPREZ_LOG', `one of ${levels.join(', ')}`, level)
 }
 
-function announce(host: string, port: number, models: string[], threads: number, guarded: boolean): void {
+interface Announced {
+  host: string
+  port: number
+  models: string[]
+  threads: number
+  /** A key is asked for. */
+  guarded: boolean
+  limits: ServerLimits
+}
+
+function announce({ host, port, models, threads, guarded, limits }: Announced): void {
   const url = `http://${isLoopback(host) || isEverywhere(host) ? 'localhost' : host.includes(':') ? `[${host}]` : host}:${port}`
   say(`${url}/ is ready: ${models.join(', ')}; ${threads} thread${threads === 1 ? '' : 's'}`)
   say(`try: curl ${guarded ? '-H "Authorization: Bearer $KEY" ' : ''}-F img=@low.png ${url}/upscale -o high.png`)
   if (memoryShare() < 1) say(`${Math.round(memoryAllowed() / 2 ** 20)} MiB of memory: the default limits of what is held in it are smaller`)
   if (isLoopback(host)) return
+  const { clientInFlight, rateLimit } = limits
+  const bounds = [clientInFlight > 0 ? `${clientInFlight} pictures at once` : [], rateLimit > 0 ? `${rateLimit} a minute` : []].flat()
   const whom = guarded ? 'who has a key can use it' : 'everybody who reaches it can use it'
+  if (bounds.length > 0) say(`a client may have ${bounds.join(' and ')} (UPREZ_CLIENT_IN_FLIGHT, UPREZ_RATE_LIMIT)`)
   say(`HOST is ${host}: ${whom}, over an unencrypted connection (no TLS). Put a proxy with TLS in front of it: docs/serving.md.`)
 }
 

@@ -1,4 +1,4 @@
-import { createServer, type RequestListener, type Server, STATUS_CODES } from 'node:http'
+import { createServer, maxHeaderSize, type RequestListener, type Server, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import { UprezError } from '../errors.js'
 import { type Connections, trackConnections } from './connections.js'
@@ -53,18 +53,8 @@ function addressError(cause: NodeJS.ErrnoException, port: number, host: string):
 }
 
 /** The answer to bytes that never became a request. */
-function rawProblem({ code, message }: NodeJS.ErrnoException): string {
-  const late = code === 'ERR_HTTP_REQUEST_TIMEOUT'
-  const problem = problemFrom(
-    late
-      ? new UprezError('request-timeout', 'Expected the whole request within the time limit', {
-          expected: 'UPREZ_HEADERS_TIMEOUT_MS, UPREZ_REQUEST_TIMEOUT_MS',
-        })
-      : new UprezError('bad-request', `Expected an HTTP/1.1 request: ${message}`, {
-          expected: 'an HTTP/1.1 request',
-          got: code ?? message,
-        }),
-  )
+function rawProblem(error: NodeJS.ErrnoException): string {
+  const problem = problemFrom(wireError(error))
   const body = `${JSON.stringify(problem)}\n`
   return [
     `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}`,
@@ -74,4 +64,21 @@ function rawProblem({ code, message }: NodeJS.ErrnoException): string {
     '',
     body,
   ].join('\r\n')
+}
+
+function wireError({ code, message }: NodeJS.ErrnoException): UprezError {
+  switch (code) {
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return new UprezError('request-timeout', 'Expected the whole request within the time limit', {
+        expected: 'UPREZ_HEADERS_TIMEOUT_MS, UPREZ_REQUEST_TIMEOUT_MS',
+      })
+    case 'HPE_HEADER_OVERFLOW': {
+      const expected = `at most ${maxHeaderSize} bytes of headers`
+      return new UprezError('headers-too-large', `Expected ${expected} but received more`, { expected, got: 'more' })
+    }
+    default: {
+      const expected = 'an HTTP/1.1 request'
+      return new UprezError('bad-request', `Expected ${expected}: ${message}`, { expected, got: code ?? message })
+    }
+  }
 }

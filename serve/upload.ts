@@ -119,6 +119,8 @@ function fromForm(req: Request): Upload {
     const names = Object.keys(form)
     throw missingImage(names.length === 0 ? 'a form without a file' : `a form with ${names.join(', ')} and no file`)
   }
+  // Else the request would hold the picture until it is answered.
+  req.files = []
   if (file.size === 0) throw emptyImage(`${file.fieldname}=${file.originalname}`)
   return { bytes: file.buffer, name: file.originalname, form }
 }

@@ -5,7 +5,7 @@ import { cutShort, setResultHeaders } from './answer.js'
 import { negotiateFormat } from './format.js'
 import type { createIntake } from './intake.js'
 import { type JobsFolder, unnamed } from './jobs-folder.js'
-import { largeResult } from './large.js'
+import { largeFiles } from './large.js'
 import type { ServerLimits } from './limits.js'
 import { workOn } from './work.js'
 
@@ -22,13 +22,17 @@ export function upscaleRoute(
     const order = await take(req, res)
     const format = order.work.format === 'auto' ? negotiateFormat(req, order.input) : order.work.format
 
-    const job = { ...order.work, input: { bytes: order.bytes }, format }
-    const large = largeResult(folder)
-    const { bytes, ...result } = await workOn(engine, job, order.place, limits, signal, large.place).catch(async error => {
-      await large.drop()
-      throw signal.aborted ? error : unnamed(cutShort(error))
-    })
+    const large = largeFiles(folder)
+    const input = await large.input(order.bytes)
+    order.bytes = NOTHING
+    const { bytes, ...result } = await workOn(engine, { ...order.work, input, format }, order.place, limits, signal, large.place).catch(
+      async error => {
+        await large.drop()
+        throw signal.aborted ? error : unnamed(cutShort(error))
+      },
+    )
     const file = bytes ? undefined : await large.read()
+    if (!file) void large.drop()
     order.place.holds(bytes?.length ?? 0)
 
     const total = performance.now() - arrived
@@ -45,6 +49,9 @@ export function upscaleRoute(
     } else res.end(bytes)
   }
 }
+
+/** In place of an upload that the engine has. */
+const NOTHING = new Uint8Array()
 
 function abortedWhenGone(res: Response): AbortSignal {
   const controller = new AbortController()

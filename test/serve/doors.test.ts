@@ -140,6 +140,27 @@ test('an error of our own files tells the client none of their paths, and the lo
   }
 })
 
+test('where addresses are counted, a proxy that nobody announced is noted in the log, once', async () => {
+  for (const [limits, times] of [
+    [{ rateLimit: 100 }, 1],
+    [{ clientInFlight: 2, trustedProxies: 1 }, 0],
+    [{}, 0],
+  ] as const) {
+    const said: string[] = []
+    const sink = new Writable({ write: (chunk, _encoding, done) => done(void said.push(String(chunk))) })
+    const own = await startServer(heldEngine(), limits, { log: pino({ base: undefined }, sink) })
+    try {
+      for (const address of ['192.0.2.1', '192.0.2.2']) {
+        const answer = await fetch(`${own.url}/upscale`, { method: 'POST', headers: { 'X-Forwarded-For': address } })
+        assert.equal((await problemOf(answer)).code, 'missing-image')
+      }
+    } finally {
+      await own.close()
+    }
+    assert.equal(said.join('').split('TRUST_PROXY').length - 1, times, JSON.stringify(limits))
+  }
+})
+
 test('pages of the origins named may call, others may not', async () => {
   const preflight = (origin: string) =>
     fetch(`${server.url}/upscale`, {

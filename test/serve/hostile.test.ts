@@ -36,7 +36,7 @@ test('headers beyond all measure are refused', async () => {
     for (const headers of [`X-Long: ${'x'.repeat(20_000)}\r\n`, `${'x'.repeat(20_000)}: 1\r\n`, 'X-Many: 1\r\n'.repeat(3000)]) {
       const { write, rest } = await wire(server.port)
       write(formHead(headers))
-      assert.match(await rest(), /^HTTP\/1\.1 400 .*application\/problem\+json.*"bad-request"/s)
+      assert.match(await rest(), /^HTTP\/1\.1 431 .*application\/problem\+json.*"headers-too-large"/s)
     }
   } finally {
     await server.close()

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { test } from 'node:test'
 import { UprezError } from '../../errors.js'
@@ -79,6 +80,67 @@ test('what fails, and what nobody waits for any more, leaves no file', async () 
     assert.equal(await answer, 'AbortError')
     await aborted
     await gone(dirname(job.output!))
+  } finally {
+    await server.close()
+  }
+})
+
+/** A picture with so much behind it that nobody wants to hold it twice. */
+async function longUpload(): Promise<Buffer> {
+  return Buffer.concat([await encode(drawPhoto(8, 8)), Buffer.alloc(9_000_000, 7)])
+}
+
+test('a large upload lies in a file while the engine works, and is gone when the answer comes', async () => {
+  const engine = heldEngine()
+  const server = await startServer(engine)
+  try {
+    const upload = await longUpload()
+    for (const end of ['finish', 'fail'] as const) {
+      const answer = fetch(`${server.url}/upscale`, { method: 'POST', body: form(upload) })
+      await engine.begun(engine.jobs.length + 1)
+      const { job, finish, fail } = engine.jobs.at(-1)!
+      assert.ok('path' in job.input)
+      assert.deepEqual(await readFile(job.input.path), upload)
+      if (end === 'finish') finish('larger')
+      else fail(new UprezError('broken-image', 'It is damaged'))
+      assert.equal((await answer).status, end === 'finish' ? 200 : 422)
+      await gone(dirname(job.input.path))
+    }
+  } finally {
+    await server.close()
+  }
+})
+
+test('a small upload goes to the engine as it is', async () => {
+  const engine = heldEngine()
+  const server = await startServer(engine)
+  try {
+    const answer = fetch(`${server.url}/upscale`, { method: 'POST', body: form(await encode(drawPhoto(8, 8))) })
+    await engine.begun(1)
+    assert.ok('bytes' in engine.jobs[0]!.job.input)
+    engine.jobs[0]!.finish()
+    assert.equal((await answer).status, 200)
+  } finally {
+    await server.close()
+  }
+})
+
+test('where the disk takes no more, a large upload stays in memory', async () => {
+  const engine = heldEngine()
+  const server = await startServer(engine)
+  try {
+    const { folder } = server.jobs
+    const full: typeof folder.store = async () => {
+      throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })
+    }
+    Object.assign(folder, { store: full })
+    const upload = await longUpload()
+    const answer = fetch(`${server.url}/upscale`, { method: 'POST', body: form(upload) })
+    await engine.begun(1)
+    const { job, finish } = engine.jobs[0]!
+    assert.ok('bytes' in job.input && upload.equals(job.input.bytes))
+    finish()
+    assert.equal((await answer).status, 200)
   } finally {
     await server.close()
   }

@@ -11,6 +11,13 @@ test('a limit is what the caller asks for, else its variable, else its default',
   assert.equal(readServerLimits({ maxInFlight: 5 }, { UPREZ_MAX_IN_FLIGHT: '3' }).maxInFlight, 5)
 })
 
+test('where anybody may come, a client has limits of its own, unless they are set', () => {
+  const { clientInFlight, rateLimit, ...rest } = readServerLimits({}, {}, true)
+  assert.ok(clientInFlight > 0 && rateLimit > 0)
+  assert.deepEqual({ ...rest, clientInFlight: 0, rateLimit: 0 }, readServerLimits({}, {}))
+  assert.equal(readServerLimits({}, { UPREZ_RATE_LIMIT: '0' }, true).rateLimit, 0)
+})
+
 test('a variable that is no number is refused by name', () => {
   for (const { variable } of Object.values(SERVER_LIMITS)) {
     assert.throws(() => readServerLimits({}, { [variable]: 'many' }), { code: 'invalid-option', param: variable, got: 'many' })
@@ -21,8 +28,9 @@ test('docs/server.md shows every limit with its default and every error a reques
   const text = await readFile(new URL('../../../docs/server.md', import.meta.url), 'utf8')
   // The formatter pads tables.
   const document = text.replace(/ +/g, ' ')
-  for (const { variable, fallback, about, code } of Object.values(SERVER_LIMITS)) {
-    const row = `| \`${variable}\` | ${fallback} | ${about} | ${code === null ? '–' : `\`${code}\``} |`
+  for (const { variable, fallback, about, code, ...other } of Object.values(SERVER_LIMITS)) {
+    const usual = 'fallbackInPublic' in other ? `${fallback}, with \`--public\` ${other.fallbackInPublic}` : fallback
+    const row = `| \`${variable}\` | ${usual} | ${about} | ${code === null ? '–' : `\`${code}\``} |`
     assert.ok(document.includes(row), `missing or outdated: ${row}`)
   }
   for (const { variable, fallback } of Object.values(LIMITS)) {

@@ -106,6 +106,7 @@ test('an address that others can reach asks for keys, or for the word that none 
 
   const everybody = await start(['--public'], { HOST: '0.0.0.0' })
   await everybody.says(/everybody who reaches it can use it, over an unencrypted connection \(no TLS\)/)
+  await everybody.says(/a client may have \d+ pictures at once and \d+ a minute \(UPREZ_CLIENT_IN_FLIGHT, UPREZ_RATE_LIMIT\)/)
   everybody.child.kill('SIGTERM')
   assert.deepEqual(await everybody.exit, [0, null])
 

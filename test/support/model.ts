@@ -18,6 +18,8 @@ export interface ModelSpec {
   scale?: number
   /** `nearest` repeats every pixel; `network` is a compact convolutional net with random weights near `nearest`. */
   kind?: 'nearest' | 'network'
+  /** In place of both; its halo must then be told. */
+  graph?: Graph
   /** 3×3 convolutions of the network; also its receptive field. */
   depth?: number
   channels?: number
@@ -35,7 +37,7 @@ export async function writeModel(modelsDir: string, spec: ModelSpec = {}): Promi
   const { id = 'test-model', scale = 2, kind = 'nearest', depth = 3, channels = 8, uint8 = true, sizeMultiple = 1 } = spec
   const receptiveField = kind === 'nearest' ? 0 : depth
   const halo = spec.halo === undefined ? receptiveField : spec.halo
-  const graph = kind === 'nearest' ? nearestGraph(scale) : networkGraph({ scale, depth, channels })
+  const graph = spec.graph ?? (kind === 'nearest' ? nearestGraph(scale) : networkGraph({ scale, depth, channels }))
   const dir = join(modelsDir, id)
   await mkdir(dir, { recursive: true })
 
