@@ -1,6 +1,8 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { UprezError } from '../errors.js'
+import { defined } from '../infer/defined.js'
 import { OUTPUT_FORMATS } from '../infer/job.js'
+import { requireOneSize, type Size } from '../infer/size.js'
 import { PRECISIONS, type Precision } from '../models/precision.js'
 import type { Options } from './options.js'
 
@@ -14,6 +16,10 @@ export function addUpscaleCommand(program: Command): void {
     .option('-n, --model-name <id>', 'the model (default: fast-x4)')
     .option('-m, --model-path <path>', 'a model folder, a folder of them, or an .onnx file, looked at first')
     .option('-s, --outscale <factor>', "enlargement along one side (default: the model's own)", numberIn(0.01, 64))
+    .option('--width <pixels>', 'of the results, in place of -s; the height follows in proportion', wholeIn(1, 65_535))
+    .option('--height <pixels>', 'of the results; with --width, both as they are', wholeIn(1, 65_535))
+    .option('--longest <pixels>', "the results' longer side; the other follows in proportion", wholeIn(1, 65_535))
+    .option('-x, --tta', 'test-time augmentation: the mean over eight turned and mirrored runs, eight times the work')
     .option('-t, --tile <pixels>', 'side of a tile in input pixels, 0 = chosen for you', wholeIn(0, 65536), 0)
     .option('-g, --gpu-id <ids>', 'auto, -1 = CPU, or graphics cards by their numbers: 0 or 0,1', gpuIds)
     .option('--provider <name>', 'auto, cpu, cuda, webgpu, ... (UPREZ_PROVIDER; default auto): see docs/serving.md')
@@ -56,6 +62,10 @@ interface Flags {
   modelName?: string
   modelPath?: string
   outscale?: number
+  width?: number
+  height?: number
+  longest?: number
+  tta?: true
   tile: number
   gpuId?: string
   provider?: string
@@ -82,7 +92,8 @@ function toOptions(flags: Flags): Options {
     ...{ input, output, tile, format, quality, jobs },
     model: flags.modelName,
     modelPath: flags.modelPath,
-    scale: flags.outscale,
+    size: sizeOf(flags),
+    tta: flags.tta ?? false,
     provider: providerOf(flags),
     precision: flags.precision,
     depth: flags.depth === 'auto' ? 'auto' : (Number(flags.depth) as 8 | 16),
@@ -99,6 +110,12 @@ function toOptions(flags: Flags): Options {
 /** Commander would name a missing option before it names a misspelt one, which often is the same. */
 function missing(option: string, expected: string): UprezError {
   return new UprezError('invalid-option', `${option}: expected ${expected} but it is missing`, { param: option, expected })
+}
+
+function sizeOf({ outscale, width, height, longest }: Flags): Size {
+  const size = defined({ scale: outscale, width, height, longest })
+  requireOneSize(size)
+  return size
 }
 
 /** As realesrgan-ncnn-vulkan's users know it, in the words of `--provider`. */

@@ -1,5 +1,7 @@
 import type { Engine, Job, OutputFormat } from '../infer/engine.js'
+import { runsFor } from '../infer/plan.js'
 import { sharp } from '../infer/sharp.js'
+import type { Size } from '../infer/size.js'
 import type { UpscaleCard } from '../models/card.js'
 import type { Task } from './plan.js'
 
@@ -12,6 +14,13 @@ export interface Estimate {
   seconds: number
   /** The time was measured with this model on this machine, not derived from the model's size. */
   measured: boolean
+}
+
+export interface EstimateOptions {
+  engine: () => Promise<Engine>
+  card: UpscaleCard
+  job: Omit<Job, 'input' | 'format' | keyof Size>
+  cpus: number
 }
 
 /** What to expect of a format, for enlarged photographs: bytes on disk and a core's seconds of encoding per output pixel. */
@@ -32,25 +41,29 @@ const GUESSED_SECONDS = 20
 /** Side of the pictures that a calibration upscales. */
 const SAMPLE_SIDE = 128
 
+/** Of a sample, as `-s` has it: a size in pixels may enlarge a tiny picture so much that its sample would not fit. */
+const LARGEST_SCALE = 64
+
 /** Size and time of the tasks. Long work is timed by upscaling a few drawn pictures; short work is guessed from the card. */
-export async function estimateWork(
-  tasks: readonly Task[],
-  { engine, card, job, cpus }: { engine: () => Promise<Engine>; card: UpscaleCard; job: Omit<Job, 'input' | 'format'>; cpus: number },
-): Promise<Estimate> {
+export async function estimateWork(tasks: readonly Task[], { engine, card, job, cpus }: EstimateOptions): Promise<Estimate> {
   const inputPixels = sum(tasks, ({ entry }) => entry.header.width * entry.header.height)
   const outputPixels = sum(tasks, outputPixelsOf)
   const bytes = Math.ceil(sum(tasks, task => outputPixelsOf(task) * formatOf(task).bytes))
   const encoding = sum(tasks, task => outputPixelsOf(task) * formatOf(task).seconds)
   const files = (tasks.length * ASSUMED.secondsPerPicture) / cpus
-  const guess = files + ((inputPixels * card.flopsPerPixel) / ASSUMED.flops + encoding) / cpus
+  const runs = runsFor(job, card)
+  const guess = files + ((inputPixels * card.flopsPerPixel * runs) / ASSUMED.flops + encoding) / cpus
   const measured = guess > GUESSED_SECONDS
-  const sampleJob = { ...job, format: tasks[0]!.entry.recipe.format }
-  const seconds = measured ? files + inputPixels * (await calibrate(await engine(), sampleJob, 2 * cpus)) : guess
+  const scale = Math.min(Math.sqrt(outputPixels / inputPixels), LARGEST_SCALE)
+  const sampleJob = { ...job, scale, format: tasks[0]!.entry.recipe.format }
+  // The windows of a picture that is turned keep as many threads busy as so many pictures.
+  const samples = Math.ceil((2 * cpus) / runs)
+  const seconds = measured ? files + inputPixels * (await calibrate(await engine(), sampleJob, samples)) : guess
   return { pictures: tasks.length, inputPixels, outputPixels, bytes, seconds, measured }
 }
 
-function outputPixelsOf({ entry: { header, recipe } }: Task): number {
-  return header.width * header.height * recipe.scale ** 2
+function outputPixelsOf({ target }: Task): number {
+  return target.width * target.height
 }
 
 function formatOf({ entry: { recipe } }: Task) {

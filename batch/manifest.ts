@@ -3,23 +3,23 @@ import { mkdir, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { UprezError } from '../errors.js'
 import type { Job, OutputFormat } from '../infer/engine.js'
+import type { Size } from '../infer/size.js'
 import type { InputFormat } from '../infer/sniff.js'
 
 /** Name of the file in the output folder that remembers what was made, one JSON object a line. */
 export const MANIFEST = '.uprez.jsonl'
 
-/** What the pixels of an output depend on, besides its input. */
-export interface Recipe {
+/** What the pixels of an output depend on, besides its input. The size is that which was asked for; the model's scale where none was. */
+export interface Recipe extends Size {
   model: string
   /** Sum of the model's canonical file; of the variant's where another precision than fp32 was asked for. */
   sha256: string
-  /** Output pixels per input pixel along one side. */
-  scale: number
   format: OutputFormat
   quality: number | null
-  /** Older lines lack these two. */
+  /** Older lines lack these. */
   depth?: Job['depth']
   dpi?: Job['dpi']
+  tta?: boolean
 }
 
 /** One finished picture. Places are relative, so that both folders may move. */
@@ -72,8 +72,10 @@ export function sameInput(entry: Entry, input: { place: string; size: number; mt
 }
 
 export function sameRecipe(a: Recipe, b: Recipe): boolean {
-  const [x, y] = [a, b].map(recipe => ({ depth: 'auto', dpi: 'keep', ...recipe }))
-  return (['sha256', 'scale', 'format', 'quality', 'depth', 'dpi'] as const).every(field => x![field] === y![field])
+  const [x, y] = [a, b].map(recipe => ({ depth: 'auto', dpi: 'keep', tta: false, ...recipe }))
+  return (['sha256', 'scale', 'width', 'height', 'longest', 'format', 'quality', 'depth', 'dpi', 'tta'] as const).every(
+    field => x![field] === y![field],
+  )
 }
 
 export interface ManifestWriter {

@@ -2,10 +2,9 @@ import { realpath, stat } from 'node:fs/promises'
 import { basename, dirname, extname, join, resolve, sep } from 'node:path'
 import { UprezError } from '../errors.js'
 import type { Job, OutputFormat } from '../infer/engine.js'
+import type { Size } from '../infer/size.js'
 import type { Precision } from '../models/precision.js'
 import { formatOfName } from './names.js'
-
-/** The model that is meant where none is named. */
 
 /** What to do where an output is already there. */
 export type IfExists = 'skip' | 'overwrite' | 'rename' | 'fail'
@@ -16,8 +15,7 @@ export interface Options {
   output: string
   model: string | undefined
   modelPath: string | undefined
-  /** Enlargement along one side; undefined: the model's own. */
-  scale: number | undefined
+  size: Size
   format: OutputFormat | 'auto'
   quality: number | undefined
   depth: NonNullable<Job['depth']>
@@ -25,6 +23,7 @@ export interface Options {
   /** A TIFF of several pages makes as many pictures; else it is left alone. */
   allPages: boolean
   tile: number
+  tta: boolean
   /** As `readProvider` takes it; undefined: UPREZ_PROVIDER, else auto. */
   provider: string | undefined
   /** undefined: UPREZ_PRECISION, else fp32. */

@@ -3,6 +3,8 @@ import { join, posix, relative } from 'node:path'
 import { UprezError } from '../errors.js'
 import { checkOutputSize, outputDepth, outputFormat } from '../infer/encode.js'
 import type { OutputFormat } from '../infer/engine.js'
+import { targetFor } from '../infer/plan.js'
+import type { UpscaleCard } from '../models/card.js'
 import type { Entry, Header, Manifest, Recipe } from './manifest.js'
 import { sameInput, sameRecipe } from './manifest.js'
 import { formatOfName, nameOutputs } from './names.js'
@@ -14,6 +16,8 @@ import { isInside, toPlace } from './walk.js'
 export interface Task {
   source: Candidate
   output: string
+  /** Size of the result. */
+  target: { width: number; height: number }
   entry: Entry
   /** Something stands at the output's name and will be replaced. */
   replaces: boolean
@@ -36,6 +40,7 @@ export interface Plan {
 export interface PlanOptions {
   destination: Destination
   manifest: Manifest
+  card: UpscaleCard
   recipe: Omit<Recipe, 'format'>
   suffix: string
   ifExists: IfExists
@@ -50,7 +55,7 @@ export interface PlanOptions {
  * become one file
  */
 export async function makePlan(walked: Walked, options: PlanOptions): Promise<Plan> {
-  const { destination, manifest } = options
+  const { destination, manifest, card } = options
   const plan: Plan = { tasks: [], done: [], skipped: walked.skipped, failures: [...walked.failures] }
   const files = walked.candidates.filter(({ path, named }) => {
     const made = !named && isInside(path, destination.folder) && manifest.byOutput.has(toPlace(relative(destination.folder, path)))
@@ -81,12 +86,12 @@ export async function makePlan(walked: Walked, options: PlanOptions): Promise<Pl
       reject(source, header)
       continue
     }
-    const impossible = recipeError(header, recipe)
+    const task = makeTask(source, header, names[i]!, recipe)
+    const impossible = recipeError(task)
     if (impossible !== undefined) {
       plan.failures.push({ path: source.path, error: impossible })
       continue
     }
-    const task = makeTask(source, header, names[i]!, recipe)
     task.replaces = await exists(task.output)
     if (task.replaces && options.ifExists === 'rename') {
       plan.tasks.push(makeTask(source, header, await freeName(names[i]!), recipe))
@@ -105,6 +110,7 @@ export async function makePlan(walked: Walked, options: PlanOptions): Promise<Pl
     return {
       source,
       output: join(destination.folder, name),
+      target: targetFor(recipe, header, card),
       entry: { output: name, input: place, size, mtimeMs, header, recipe },
       replaces: false,
     }
@@ -160,10 +166,10 @@ function formatOf(header: Header | UprezError | undefined, place: string, asked:
   return outputFormat(asked, format ?? 'png')
 }
 
-function recipeError({ width, height }: Header, { scale, format, depth }: Recipe): UprezError | undefined {
+function recipeError({ target, entry: { recipe } }: Task): UprezError | undefined {
   try {
-    outputDepth(depth, 8, format)
-    checkOutputSize(Math.round(width * scale), Math.round(height * scale), format)
+    outputDepth(recipe.depth, 8, recipe.format)
+    checkOutputSize(target.width, target.height, recipe.format)
     return undefined
   } catch (error) {
     return error as UprezError

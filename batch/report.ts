@@ -15,8 +15,8 @@ export function planLines({ tasks, done, skipped }: Plan, estimate: Estimate | u
 
 /** What a dry run prints: every picture with its output. */
 export function taskLines(tasks: readonly Task[]): string[] {
-  return tasks.map(({ source, output, entry: { header, recipe }, replaces }) => {
-    const to = `${Math.round(header.width * recipe.scale)}×${Math.round(header.height * recipe.scale)}`
+  return tasks.map(({ source, output, target, entry: { header }, replaces }) => {
+    const to = `${target.width}×${target.height}`
     return `${source.path} → ${output} (${header.width}×${header.height} → ${to}${replaces ? ', replaces what is there' : ''})`
   })
 }
@@ -65,9 +65,9 @@ export function jsonReport({ plan, estimate, made, failures, stopped }: Outcome)
   return JSON.stringify(document, undefined, 2)
 }
 
-function pictureOf({ source, output, entry: { header, recipe } }: Task) {
-  const { model, scale, format } = recipe
-  return { input: source.path, output, width: header.width, height: header.height, model, scale, format }
+function pictureOf({ source, output, target, entry: { header, recipe } }: Task) {
+  const { model, scale = null, format } = recipe
+  return { input: source.path, output, width: header.width, height: header.height, target, model, scale, format }
 }
 
 function skippedLines(skipped: readonly Skipped[], count: number): string[] {

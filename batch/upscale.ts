@@ -7,7 +7,8 @@ import { startEngine } from '../infer/engine.js'
 import { countPages, readHeader } from '../infer/files.js'
 import { readLimits, readPrecision } from '../infer/limits.js'
 import { type Asked, chooseProvider, describeChoice, readProvider, type Sample } from '../infer/providers.js'
-import { servingFile } from '../models/card.js'
+import type { Size } from '../infer/size.js'
+import { servingFile, type UpscaleCard } from '../models/card.js'
 import type { Model } from '../models/catalog.js'
 import { chooseModel } from '../models/catalog.js'
 import { modelFolder } from '../probe/model-folder.js'
@@ -41,13 +42,22 @@ export async function upscale(options: Options): Promise<number> {
   const { card } = model
   const precision = readPrecision(options.precision)
   const file = precision === 'fp32' ? card.model : servingFile(card, precision)
-  const { depth, dpi } = options
-  const recipe = { model: card.id, sha256: file.sha256, scale: options.scale ?? card.scale, quality: options.quality ?? null, depth, dpi }
+  const { depth, dpi, tta } = options
+  const recipe = {
+    model: card.id,
+    sha256: file.sha256,
+    ...recordedSize(options.size, card),
+    quality: options.quality ?? null,
+    depth,
+    dpi,
+    tta,
+  }
   const manifest = await readManifest(folder)
   const walked = await walk(options.input, { recursive: options.recursive, exclude: destination.name === undefined ? folder : undefined })
   const plan = await makePlan(walked, {
     destination,
     manifest,
+    card,
     recipe,
     suffix: options.suffix,
     ifExists: options.ifExists,
@@ -74,6 +84,9 @@ export async function upscale(options: Options): Promise<number> {
   }
 }
 
+/** The model's own scale is the same recipe, named or not. */
+const recordedSize = (size: Size, card: UpscaleCard): Size => (Object.keys(size).length > 0 ? size : { scale: card.scale })
+
 async function start(sample: Sample, asked: Asked): Promise<Engine> {
   const choice = await chooseProvider(asked, sample)
   say([`computes on ${describeChoice(choice)}`])
@@ -82,8 +95,8 @@ async function start(sample: Sample, asked: Asked): Promise<Engine> {
 
 /** @param startOnce a dry run of little work needs no engine */
 async function make(startOnce: () => Promise<Engine>, model: Model, plan: Plan, folder: string, options: Options): Promise<number> {
-  const { scale, quality, tile, depth, dpi } = options
-  const job = { model: model.folder, tile, depth, dpi, ...defined({ scale, quality }) }
+  const { size, quality, tile, tta, depth, dpi } = options
+  const job = { model: model.folder, tile, tta, depth, dpi, ...defined({ quality }) }
   const start = performance.now()
   const cpus = cpusAllowed()
   const estimate = await estimateWork(plan.tasks, { engine: startOnce, card: model.card, job, cpus })
@@ -101,11 +114,13 @@ async function make(startOnce: () => Promise<Engine>, model: Model, plan: Plan, 
   )
   // Two more than compute: one decodes and one encodes meanwhile.
   const jobs = options.jobs ?? cpus + 2
-  const run = await runTasks(plan.tasks, { engine, manifest, job, jobs, signal: stop.signal, watcher }).finally(async () => {
-    watcher.stop()
-    stop.release()
-    await manifest.close()
-  })
+  const run = await runTasks(plan.tasks, { engine, manifest, job: { ...job, ...size }, jobs, signal: stop.signal, watcher }).finally(
+    async () => {
+      watcher.stop()
+      stop.release()
+      await manifest.close()
+    },
+  )
   const { made, failures, fatal } = run
   const seconds = (performance.now() - start) / 1000
   const code = end(

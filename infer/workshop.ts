@@ -3,7 +3,6 @@ import { UprezError } from '../errors.js'
 import type { Image, Pixels } from '../image/image.js'
 import type { UpscaleCard } from '../models/card.js'
 import type { Progress } from '../runtime/infer.js'
-import { symmetriesFor } from '../runtime/tta.js'
 import { upscale } from '../runtime/upscale.js'
 import { createBatches } from './batches.js'
 import { createBudget } from './budget.js'
@@ -13,7 +12,7 @@ import type { Job, JobResult, LoadedModel, Measure, Stages } from './job.js'
 import { createModelStore, type ModelInUse } from './model-store.js'
 import { type Begun, EXPRESS_PIXELS, startThreads } from './ort-threads.js'
 import { createPatience, type Patience, pixelPatience, runPatience, WAITING } from './patience.js'
-import { depthFor, type Plan, planJob } from './plan.js'
+import { depthFor, type Plan, planJob, runsFor } from './plan.js'
 import type { ChildSettings } from './protocol.js'
 import { startResizer } from './resizer.js'
 import { createStopwatch } from './stages.js'
@@ -205,7 +204,7 @@ export function openWorkshop({ threads, limits, modelMemory, precision, executio
     })
     if (header === undefined) return undefined
     const { input, target, pixels } = planJob(job, header, card, limits)
-    return { input, ...target, work: pixels * (job.tta ? symmetriesFor(card).length : 1) }
+    return { input, ...target, work: pixels * runsFor(job, card) }
   }
 }
 

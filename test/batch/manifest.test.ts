@@ -88,17 +88,21 @@ test('the manifest is one JSON object a line', async () => {
   )
 })
 
-test('another size, time or place is another input; another sum, scale, format, quality, depth or density another recipe', () => {
+test('another size, time or place is another input; another sum, size, format, quality, depth, density or -x another recipe', () => {
   const one = entry('a')
   const input = { place: 'a', size: 10, mtimeMs: 1000 }
   assert.equal(sameInput(one, input), true)
   for (const change of [{ place: 'b' }, { size: 11 }, { mtimeMs: 1001 }]) assert.equal(sameInput(one, { ...input, ...change }), false)
   assert.equal(sameRecipe(one.recipe, { ...one.recipe, model: 'renamed' }), true)
   // A line of before there was a choice.
-  assert.equal(sameRecipe(one.recipe, { ...one.recipe, depth: 'auto', dpi: 'keep' }), true)
+  assert.equal(sameRecipe(one.recipe, { ...one.recipe, depth: 'auto', dpi: 'keep', tta: false }), true)
   for (const change of [
     { sha256: 'cd' },
     { scale: 2 },
+    { width: 4 },
+    { height: 4 },
+    { longest: 4 },
+    { tta: true },
     { format: 'jpg' as const },
     { quality: 90 },
     { depth: 16 as const },
