@@ -29,13 +29,14 @@ export async function drawPictures(folder: string, count: number): Promise<Pictu
   return pictures
 }
 
-/** A JPEG of so many megapixels (10⁶ pixels), three to two. */
-export function drawLarge(megapixels: number): Promise<Buffer> {
+/** A picture of so many megapixels (10⁶ pixels), three to two, with a camera's grain: files are as large as photographs are. */
+export function drawLarge(megapixels: number, format: 'jpg' | 'png'): Promise<Buffer> {
   const height = Math.round(Math.sqrt((megapixels * 1e6) / 1.5))
   const { data, width } = drawPhoto(Math.round(1.5 * height), height, 3)
-  return sharp(data, { raw: { width, height, channels: 3 } })
-    .jpeg({ quality: 90 })
-    .toBuffer()
+  const next = random(3)
+  for (let i = 0; i < data.length; i++) data[i] = Math.min(255, Math.max(0, data[i]! + Math.round(10 * next() - 5)))
+  const raw = sharp(data, { raw: { width, height, channels: 3 } })
+  return (format === 'jpg' ? raw.jpeg({ quality: 90 }) : raw.png()).toBuffer()
 }
 
 /** A PNG of side×side pixels. */

@@ -33,7 +33,8 @@ export async function benchServe(setting: Setting): Promise<Row[]> {
         ours: `from starting uprez serve to the last byte of its first answer, median of ${starts.length}`,
         value: median(starts),
       },
-      await memoryOfLarge(setting),
+      await memoryOfLarge(setting, 'jpg'),
+      await memoryOfLarge(setting, 'png'),
     ]
   } finally {
     await server.close()
@@ -130,7 +131,7 @@ async function healthWhileBusy(setting: Setting, { port }: ServerProcess, bodies
 
 /** What a small picture waits while a huge one is in work. */
 async function smallBesideLarge(setting: Setting, { port }: ServerProcess): Promise<Row> {
-  const large = [formOf('large.jpg', await drawLarge(setting.quick ? 2 : 24))]
+  const large = [formOf('large.jpg', await drawLarge(setting.quick ? 2 : 24, 'jpg'))]
   const small = Array.from({ length: setting.quick ? 3 : 20 }, (_, i) => i)
   const one = formOf('small.png', await drawSmall(64))
   const eachAlone = async () => {
@@ -165,20 +166,22 @@ async function startToFirstAnswer(body: Body): Promise<number> {
 }
 
 /** The most memory that the server's processes have for one picture of 24 megapixels, doubled. */
-async function memoryOfLarge(setting: Setting): Promise<Row> {
+async function memoryOfLarge(setting: Setting, format: 'jpg' | 'png'): Promise<Row> {
   const megapixels = setting.quick ? 2 : 24
-  const large = formOf('large.jpg', await drawLarge(megapixels))
+  const picture = await drawLarge(megapixels, format)
+  const name = `memory of ${megapixels} megapixels ×2, ${format}`
+  const large = formOf(`large.${format}`, picture)
   const server = await startUprez()
   try {
     const before = peakMemory(server.pid)
-    await postAll(server.port, [large], 1, '?model=fast-x2&format=jpg')
+    await postAll(server.port, [large], 1, `?model=fast-x2&format=${format}`)
     const raw = megapixels * 4 * 3
     const peak = peakMemory(server.pid)
-    if (peak === undefined || before === undefined) return { name: 'memory of 24 megapixels ×2', reason: 'only Linux tells (/proc)' }
+    if (peak === undefined || before === undefined) return { name, reason: 'only Linux tells (/proc)' }
     return {
-      name: `memory of ${megapixels} megapixels ×2`,
+      name,
       unit: 'times its raw result',
-      ours: `most resident memory of the server's processes above what they have idle (${before.toFixed(0)} MB), over ${raw} MB, the result in bytes`,
+      ours: `most resident memory of the server's processes above what they have idle (${before.toFixed(0)} MB), for a file of ${(picture.length / 1e6).toFixed(0)} MB, over ${raw} MB, the result in bytes`,
       value: (peak - before) / raw,
     }
   } finally {

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { freePorts } from '../test/support/ports.js'
 
 export interface ServerProcess {
   port: number
@@ -25,9 +25,9 @@ export function startUprez(): Promise<ServerProcess> {
 
 /** bench/peers/serve.py, ready. @throws Error with its last words, where fastapi, uvicorn, python-multipart, pillow or onnxruntime lack */
 export async function startPythonServer(graph: string, threads: number): Promise<ServerProcess> {
-  const port = await freePort()
+  const [port] = await freePorts(1)
   const python = process.env.UPREZ_BENCH_PYTHON || 'python3'
-  const child = spawn(python, [pythonServer, graph, String(port), String(threads)], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(python, [pythonServer, graph, String(port!), String(threads)], { stdio: ['ignore', 'pipe', 'pipe'] })
   return ready(child, child.stdout!, line => (line === 'ready' ? port : 0))
 }
 
@@ -51,12 +51,4 @@ function ready(child: ChildProcess, said: NodeJS.ReadableStream, portIn: (line: 
     child.kill('SIGTERM')
     await gone
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  return port
 }

@@ -1,4 +1,5 @@
-import { access, readFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { UprezError } from '../errors.js'
 import { parseCard, type UpscaleCard } from '../models/card.js'
@@ -55,12 +56,12 @@ async function sourceCalled(id: string): Promise<Source | undefined> {
 
 async function sourceIn(folder: string): Promise<Source | undefined> {
   for (const run of [join(folder, 'generator'), folder]) {
-    if (!(await exists(join(run, 'model.json')))) continue
+    if (!existsSync(join(run, 'model.json'))) continue
     const about = join(run, 'about.json')
-    return { network: run, about: (await exists(about)) ? await readJson<About>(about) : undefined, words: {} }
+    return { network: run, about: existsSync(about) ? await readJson<About>(about) : undefined, words: {} }
   }
   const model = join(folder, 'weights')
-  if (await exists(join(model, 'model.json'))) {
+  if (existsSync(join(model, 'model.json'))) {
     const file = join(folder, 'card.json')
     const { id, title, purpose, licence, scores, ...about } = parseCard(await readJson<unknown>(file), file)
     return { network: model, about, words: { id, title, purpose, licence, scores } }
@@ -74,11 +75,4 @@ async function readJson<T>(file: string): Promise<T> {
   } catch (cause) {
     throw new UprezError('not-a-run', `${file}: not readable as JSON`, { param: 'RUN', expected: 'a JSON file', got: file, cause })
   }
-}
-
-function exists(file: string): Promise<boolean> {
-  return access(file).then(
-    () => true,
-    () => false,
-  )
 }

@@ -93,11 +93,11 @@ export function createApp(options: AppOptions): Express {
   app.use(inferenceHealthRoutes(state))
   app.use(requireKey(keys))
   app.route('/metrics').get(metrics.route).all(onlyGet)
-  const take = createIntake(shelf, limits, admission)
+  const take = createIntake(shelf, limits, admission, jobs.folder)
   const guards = [refuseWhileClosing(state), noteUnannouncedProxy(limits, log), ...rateLimited(limits)]
   app
     .route('/upscale')
-    .post(guards, upscaleRoute(engine, take, limits, jobs.folder))
+    .post(guards, upscaleRoute(engine, take, limits))
     .all(methodNotAllowed('POST'))
   app.use(jobRoutes({ jobs, take, limits, guards }))
   // The second is where the page looks, which on a static host finds a file there.

@@ -1,8 +1,9 @@
 import { rmSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { UprezError } from '../errors.js'
+import type { Job } from '../infer/engine.js'
 
 /** Where the uploads and results of jobs lie: a folder of this process alone, and in it one of each job. */
 export interface JobsFolder {
@@ -10,8 +11,8 @@ export interface JobsFolder {
   outputOf(id: string): string
   /** Makes a job's folder. */
   make(id: string): Promise<void>
-  /** Puts the job's picture there. */
-  store(id: string, bytes: Uint8Array): Promise<void>
+  /** Puts the job's picture there; moves it, where it is a file. */
+  store(id: string, input: Job['input']): Promise<void>
   dropInput(id: string): Promise<void>
   /** Removes a job's folder; an engine that is still at it cannot write there any more. */
   drop(id: string): Promise<void>
@@ -47,7 +48,7 @@ export async function openJobsFolder(base = tmpdir()): Promise<JobsFolder> {
     inputOf,
     outputOf: id => join(root, id, 'result'),
     make: id => mkdir(folderOf(id)),
-    store: (id, bytes) => writeFile(inputOf(id), bytes, { mode: 0o600 }),
+    store: (id, input) => ('path' in input ? rename(input.path, inputOf(id)) : writeFile(inputOf(id), input.bytes, { mode: 0o600 })),
     dropInput: id => rm(inputOf(id), { force: true }),
     drop: id => remove(folderOf(id)),
     async close() {

@@ -2,6 +2,7 @@ import { randomUUID, webcrypto } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import type { Logger } from 'pino'
 import { ERROR_TABLE, UprezError } from '../errors.js'
+import { sha256Of } from '../file-sum.js'
 import type { Engine, JobResult } from '../infer/engine.js'
 import type { Progress } from '../infer/upscaler.js'
 import { tooManyOfOne } from './admission.js'
@@ -113,9 +114,9 @@ export function openJobs({ engine, limits, folder, log, clock = wallClock }: Job
         return known
       }
       if (closing) throw shuttingDown()
-      if (order.bytes.length > limits.jobsMaxBytes) throw tooBig(order.bytes.length, limits)
+      if (order.upload.size > limits.jobsMaxBytes) throw tooBig(order.upload.size, limits)
       checkRoom(owner.counted)
-      if (!makeRoom(order.bytes.length)) throw queueFull(limits)
+      if (!makeRoom(order.upload.size)) throw queueFull(limits)
       const job = createEntry(order, owner, handle, content)
       await job.stored.catch(async cause => {
         const error = storageError(cause)
@@ -166,7 +167,7 @@ export function openJobs({ engine, limits, folder, log, clock = wallClock }: Job
     },
   }
 
-  function createEntry({ bytes, name, scale, work }: Order, owner: Owner, handle: string | undefined, content: string | undefined): Entry {
+  function createEntry({ upload, name, scale, work }: Order, owner: Owner, handle: string | undefined, content: string | undefined): Entry {
     const id = randomUUID()
     const job: Entry = {
       id,
@@ -183,12 +184,12 @@ export function openJobs({ engine, limits, folder, log, clock = wallClock }: Job
       revision: 0,
       handle,
       content,
-      stored: folder.make(id).then(() => folder.store(id, bytes)),
+      stored: folder.make(id).then(() => folder.store(id, upload.input)),
       abort: new AbortController(),
       bytes: 0,
       keep: () => {},
     }
-    holds(job, bytes.length)
+    holds(job, upload.size)
     jobs.set(id, job)
     if (handle !== undefined) keys.set(handle, job)
     queue.push(job)
@@ -330,10 +331,14 @@ function changed(job: KeptJob): void {
 /** Neither holds a line break, so no two pairs look alike. */
 const handleOf = ({ client = '', key }: Owner): string | undefined => (key === undefined ? undefined : `${client}\n${key}`)
 
-/** Off this thread: a large picture takes its time. */
-async function contentOf({ bytes, work: { version: _, ...asked } }: Order): Promise<string> {
-  const sum = await webcrypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>)
-  return `${Buffer.from(sum).toString('hex')} ${JSON.stringify(Object.entries(asked).sort())}`
+async function contentOf({ upload: { input }, work: { version: _, ...asked } }: Order): Promise<string> {
+  const sum = 'path' in input ? await sha256Of(input.path) : await sha256OfBytes(input.bytes)
+  return `${sum} ${JSON.stringify(Object.entries(asked).sort())}`
+}
+
+/** Off this thread: a picture takes its time. */
+async function sha256OfBytes(bytes: Uint8Array): Promise<string> {
+  return Buffer.from(await webcrypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>)).toString('hex')
 }
 
 /** Where our files lie is not the client's business. */

@@ -1,8 +1,7 @@
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { UprezError } from '../errors.js'
+import { sha256Of } from '../file-sum.js'
 import { type GraphFile, servingFile } from '../models/card.js'
 import { type CatalogOptions, listModels, type Model } from '../models/catalog.js'
 import type { Precision } from '../models/precision.js'
@@ -65,7 +64,5 @@ async function faultOf({ card, folder }: Model, precision: Precision | undefined
 async function sumOf(file: string, { bytes }: GraphFile): Promise<string> {
   const { size } = await stat(file)
   if (size !== bytes) return `${size} bytes`
-  const sum = createHash('sha256')
-  for await (const piece of createReadStream(file)) sum.update(piece as Buffer)
-  return sum.digest('hex')
+  return sha256Of(file)
 }

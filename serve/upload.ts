@@ -1,6 +1,7 @@
 import type { Request, Response } from 'express'
-import multer, { MulterError } from 'multer'
+import multer, { MulterError, type Options, type StorageEngine } from 'multer'
 import { UprezError } from '../errors.js'
+import type { LargeFiles, Received } from './large.js'
 import type { ServerLimits } from './limits.js'
 import { type Fields, invalidOption, unknownOption } from './options.js'
 
@@ -9,8 +10,7 @@ const IMAGE_FIELDS = ['img', 'image', 'file']
 const RAW_TYPES = ['image/*', 'application/octet-stream']
 const A_FORM = 'multipart/form-data with the image in the field img (curl -F img=@low.png)'
 
-export interface Upload {
-  bytes: Uint8Array
+export interface Upload extends Received {
   /** The file's name as the client told it. */
   name: string | undefined
   /** The other fields of the form. */
@@ -32,12 +32,11 @@ export function checkUpload(req: Request, { maxUploadBytes }: Pick<ServerLimits,
 
 /**
  * Makes the function that reads the image and the options out of a request's body: a form, or the image itself.
- * It throws UprezError `missing-image`, `several-images`, `empty-image`, `broken-multipart`, `upload-too-large`,
- * `unknown-option`, `invalid-option`, `aborted`; the body may then be unread.
+ * The image goes where `files` puts it. It throws UprezError `missing-image`, `several-images`, `empty-image`, `broken-multipart`, `upload-too-large`,
+ * `unknown-option`, `invalid-option`, `no-space`, `aborted`; the body may then be unread.
  */
-export function createReceiver(limits: ServerLimits): (req: Request, res: Response) => Promise<Upload> {
-  const parseForm = multer({
-    storage: multer.memoryStorage(),
+export function createReceiver(limits: ServerLimits): (req: Request, res: Response, files: LargeFiles) => Promise<Upload> {
+  const formOptions: Options = {
     defParamCharset: 'utf8',
     limits: {
       fileSize: limits.maxUploadBytes,
@@ -55,37 +54,52 @@ export function createReceiver(limits: ServerLimits): (req: Request, res: Respon
       if (IMAGE_FIELDS.includes(file.fieldname)) accept(null, true)
       else accept(unknownOption(file.fieldname, IMAGE_FIELDS))
     },
-  }).any()
-
-  return async (req, res) => {
-    // `checkContinue` hands such a request over unanswered, so that a refusal comes before the body is sent.
-    if (req.headers.expect !== undefined) res.writeContinue()
-    return mediaType(req) === 'multipart/form-data' ? receiveForm(req, res) : receiveImage(req)
   }
 
-  function receiveForm(req: Request, res: Response): Promise<Upload> {
+  return async (req, res, files) => {
+    // `checkContinue` hands such a request over unanswered, so that a refusal comes before the body is sent.
+    if (req.headers.expect !== undefined) res.writeContinue()
+    return mediaType(req) === 'multipart/form-data' ? receiveForm(req, res, files) : receiveImage(req, files)
+  }
+
+  function receiveForm(req: Request, res: Response, files: LargeFiles): Promise<Upload> {
+    const parseForm = multer({ ...formOptions, storage: storageIn(files) }).any()
     return new Promise<void>((resolve, reject) => {
       boundBytes(req, limits.maxUploadBytes, reject)
       parseForm(req, res, (error: unknown) => (error ? reject(formError(error, limits)) : resolve()))
     }).then(() => fromForm(req))
   }
 
-  function receiveImage(req: Request): Promise<Upload> {
-    return new Promise((resolve, reject) => {
-      const chunks: Buffer[] = []
-      boundBytes(req, limits.maxUploadBytes, error => {
-        chunks.length = 0
-        reject(error)
-      })
-      req.on('data', (chunk: Buffer) => chunks.push(chunk))
-      req.on('end', () => {
-        const bytes = Buffer.concat(chunks)
-        if (bytes.length === 0) reject(emptyImage('the body'))
-        else resolve({ bytes, name: undefined, form: {} })
-      })
-      req.on('close', () => reject(new UprezError('aborted', 'The client went away before the image had arrived')))
-      req.on('error', () => reject(new UprezError('aborted', 'The connection broke before the image had arrived')))
-    })
+  async function receiveImage(req: Request, files: LargeFiles): Promise<Upload> {
+    const received = await files.receive(bounded(req, limits.maxUploadBytes))
+    if (received.size === 0) throw emptyImage('the body')
+    return { ...received, name: undefined, form: {} }
+  }
+}
+
+/** multer's door to `files`. */
+function storageIn(files: LargeFiles): StorageEngine {
+  return {
+    _handleFile(_req, { stream }, done) {
+      files.receive(stream).then(received => done(null, received as object), done)
+    },
+    // They go all together, when the request is over.
+    _removeFile: (_req, _file, done) => done(null),
+  }
+}
+
+/** A request's body as far as it may go. The request outlives it: somebody has to hear the answer. */
+async function* bounded(req: Request, most: number): AsyncGenerator<Buffer> {
+  let received = 0
+  const body: AsyncIterableIterator<Buffer> = req.iterator({ destroyOnReturn: false })
+  try {
+    for await (const chunk of body) {
+      received += chunk.length
+      if (received > most) throw tooLarge(most, `more than ${most} bytes`)
+      yield chunk
+    }
+  } catch (error) {
+    throw error instanceof UprezError ? error : new UprezError('aborted', 'The client went away before the image had arrived')
   }
 }
 
@@ -100,7 +114,7 @@ function boundBytes(req: Request, most: number, refuse: (error: UprezError) => v
 }
 
 function fromForm(req: Request): Upload {
-  const files = (req.files ?? []) as Express.Multer.File[]
+  const files = (req.files ?? []) as (Express.Multer.File & Received)[]
   const form = req.body as Fields | undefined
   // multer steps over what it does not take for a form.
   if (form === undefined) throw brokenForm('a Content-Type with a boundary', req.headers['content-type'] ?? 'none')
@@ -121,8 +135,9 @@ function fromForm(req: Request): Upload {
   }
   // Else the request would hold the picture until it is answered.
   req.files = []
-  if (file.size === 0) throw emptyImage(`${file.fieldname}=${file.originalname}`)
-  return { bytes: file.buffer, name: file.originalname, form }
+  const { size, head, input, originalname: name } = file
+  if (size === 0) throw emptyImage(`${file.fieldname}=${name}`)
+  return { size, head, input, name, form }
 }
 
 /** What multer and busboy throw, by what the client should mend. */

@@ -4,36 +4,26 @@ import type { Engine } from '../infer/engine.js'
 import { cutShort, setResultHeaders } from './answer.js'
 import { negotiateFormat } from './format.js'
 import type { createIntake } from './intake.js'
-import { type JobsFolder, unnamed } from './jobs-folder.js'
-import { largeFiles } from './large.js'
+import { unnamed } from './jobs-folder.js'
 import type { ServerLimits } from './limits.js'
 import { workOn } from './work.js'
 
 /** `POST /upscale`: one picture in, the larger one out. */
-export function upscaleRoute(
-  engine: Engine,
-  take: ReturnType<typeof createIntake>,
-  limits: ServerLimits,
-  folder: JobsFolder,
-): RequestHandler {
+export function upscaleRoute(engine: Engine, take: ReturnType<typeof createIntake>, limits: ServerLimits): RequestHandler {
   return async (req, res) => {
     const arrived = performance.now()
     const signal = abortedWhenGone(res)
     const order = await take(req, res)
     const format = order.work.format === 'auto' ? negotiateFormat(req, order.input) : order.work.format
 
-    const large = largeFiles(folder)
-    const input = await large.input(order.bytes)
-    order.bytes = NOTHING
-    const { bytes, ...result } = await workOn(engine, { ...order.work, input, format }, order.place, limits, signal, large.place).catch(
-      async error => {
-        await large.drop()
+    const { files, place, upload, work } = order
+    const { bytes, ...result } = await workOn(engine, { ...work, input: upload.input, format }, place, limits, signal, files.place).catch(
+      error => {
         throw signal.aborted ? error : unnamed(cutShort(error))
       },
     )
-    const file = bytes ? undefined : await large.read()
-    if (!file) void large.drop()
-    order.place.holds(bytes?.length ?? 0)
+    const file = bytes ? undefined : await files.read()
+    place.holds(bytes?.length ?? 0)
 
     const total = performance.now() - arrived
     setResultHeaders(res, order, result, { upload: order.uploadMs, ...result.stages, total })
@@ -43,15 +33,11 @@ export function upscaleRoute(
     res.locals.sending = performance.now()
     if (file) {
       addAbortSignal(signal, file.body)
-        .once('close', large.drop)
         .once('error', () => res.destroy())
         .pipe(res)
     } else res.end(bytes)
   }
 }
-
-/** In place of an upload that the engine has. */
-const NOTHING = new Uint8Array()
 
 function abortedWhenGone(res: Response): AbortSignal {
   const controller = new AbortController()

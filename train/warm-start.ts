@@ -1,4 +1,4 @@
-import { access } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type * as TF from '@tensorflow/tfjs'
 import { UprezError } from '../errors.js'
@@ -62,14 +62,8 @@ function takeOver(network: TF.LayersModel, source: TF.LayersModel, from: string,
 
 /** A run's folder, a folder that holds a network itself (such as RUN/best), a model's folder, or its id. */
 async function generatorFolder(from: string): Promise<string> {
-  for (const folder of [from, join(from, 'generator'), join(from, 'weights')]) {
-    const found = await access(join(folder, 'model.json')).then(
-      () => true,
-      () => false,
-    )
-    if (found) return folder
-  }
-  return join((await findModel(from)).folder, 'weights')
+  const found = [from, join(from, 'generator'), join(from, 'weights')].find(folder => existsSync(join(folder, 'model.json')))
+  return found ?? join((await findModel(from)).folder, 'weights')
 }
 
 /** A critic is kept in the checkpoints of its run only: made as that run's configuration says, then given its numbers. */

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { test } from 'node:test'
 import { UprezError } from '../../errors.js'
 import { drawPhoto } from '../support/draw.js'
-import { encode, form, heldEngine, problemOf, startServer } from './support.js'
+import { encode, form, formHead, heldEngine, partHead, problemOf, startServer, wire } from './support.js'
 
 /** A server whose engine measures every result as 5000 × 5000. */
 async function startLarge() {
@@ -90,21 +90,25 @@ async function longUpload(): Promise<Buffer> {
   return Buffer.concat([await encode(drawPhoto(8, 8)), Buffer.alloc(9_000_000, 7)])
 }
 
-test('a large upload lies in a file while the engine works, and is gone when the answer comes', async () => {
+test('a large upload lies in a file while the engine works, and is gone when the answer is over', async () => {
   const engine = heldEngine()
   const server = await startServer(engine)
   try {
     const upload = await longUpload()
-    for (const end of ['finish', 'fail'] as const) {
-      const answer = fetch(`${server.url}/upscale`, { method: 'POST', body: form(upload) })
-      await engine.begun(engine.jobs.length + 1)
-      const { job, finish, fail } = engine.jobs.at(-1)!
-      assert.ok('path' in job.input)
-      assert.deepEqual(await readFile(job.input.path), upload)
-      if (end === 'finish') finish('larger')
-      else fail(new UprezError('broken-image', 'It is damaged'))
-      assert.equal((await answer).status, end === 'finish' ? 200 : 422)
-      await gone(dirname(job.input.path))
+    const raw = { body: upload, headers: { 'Content-Type': 'image/png' } }
+    const chunked = () => ({ ...raw, body: new Blob([upload]).stream(), duplex: 'half' as const })
+    for (const init of [() => ({ body: form(upload) }), () => raw, chunked]) {
+      for (const end of ['finish', 'fail'] as const) {
+        const answer = fetch(`${server.url}/upscale`, { method: 'POST', ...init() })
+        await engine.begun(engine.jobs.length + 1)
+        const { job, finish, fail } = engine.jobs.at(-1)!
+        assert.ok('path' in job.input)
+        assert.ok(upload.equals(await readFile(job.input.path)))
+        if (end === 'finish') finish('larger')
+        else fail(new UprezError('broken-image', 'It is damaged'))
+        assert.equal((await answer).status, end === 'finish' ? 200 : 422)
+        await gone(dirname(job.input.path))
+      }
     }
   } finally {
     await server.close()
@@ -125,23 +129,70 @@ test('a small upload goes to the engine as it is', async () => {
   }
 })
 
-test('where the disk takes no more, a large upload stays in memory', async () => {
+test('a large upload becomes a job without being held again, and its key finds it again', async () => {
   const engine = heldEngine()
   const server = await startServer(engine)
   try {
-    const { folder } = server.jobs
-    const full: typeof folder.store = async () => {
-      throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })
-    }
-    Object.assign(folder, { store: full })
     const upload = await longUpload()
-    const answer = fetch(`${server.url}/upscale`, { method: 'POST', body: form(upload) })
+    const post = async (bytes: Buffer) =>
+      fetch(`${server.url}/jobs`, { method: 'POST', body: form(bytes), headers: { 'Idempotency-Key': 'once' } })
+    const first = await post(upload)
+    assert.equal(first.status, 202)
     await engine.begun(1)
-    const { job, finish } = engine.jobs[0]!
-    assert.ok('bytes' in job.input && upload.equals(job.input.bytes))
-    finish()
+    const { input } = engine.jobs[0]!.job
+    assert.ok('path' in input && upload.equals(await readFile(input.path)))
+    assert.equal((await post(upload)).headers.get('location'), first.headers.get('location'))
+    assert.equal((await problemOf(await post(Buffer.concat([upload, Buffer.of(0)])))).code, 'key-reused')
+    // The job's own folder; those of the three requests are gone.
+    await settled(dirname(dirname(input.path)), 1)
+  } finally {
+    await server.close()
+  }
+})
+
+test('two large pictures are two too many, and a client that leaves in the middle of one leaves nothing', async () => {
+  const engine = heldEngine()
+  const server = await startServer(engine)
+  try {
+    const root = dirname(dirname(server.jobs.folder.inputOf('any')))
+    const two = form(await longUpload())
+    two.append('image', new Blob([await longUpload()]), 'second.png')
+    assert.equal((await problemOf(await fetch(`${server.url}/upscale`, { method: 'POST', body: two }))).code, 'several-images')
+    await settled(root, 0)
+
+    const { socket, write } = await wire(server.port)
+    write(formHead('Content-Length: 30000000\r\n') + partHead())
+    socket.write(await longUpload())
+    await settled(root, 1)
+    socket.destroy()
+    await settled(root, 0)
+    assert.equal(engine.jobs.length, 0)
+  } finally {
+    await server.close()
+  }
+})
+
+test('where the disk takes no more, a large upload is told so, and small ones are served', async () => {
+  const engine = heldEngine()
+  const server = await startServer(engine)
+  try {
+    Object.assign(server.jobs.folder, {
+      make: async () => {
+        throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })
+      },
+    })
+    const post = async (bytes: Buffer) => fetch(`${server.url}/upscale`, { method: 'POST', body: form(bytes) })
+    assert.equal((await problemOf(await post(await longUpload()))).code, 'no-space')
+    const answer = post(await encode(drawPhoto(8, 8)))
+    await engine.begun(1)
+    engine.jobs[0]!.finish()
     assert.equal((await answer).status, 200)
   } finally {
     await server.close()
   }
 })
+
+/** Until so many folders are in this one. */
+async function settled(root: string, folders: number): Promise<void> {
+  while ((await readdir(root)).length !== folders) await new Promise(setImmediate)
+}

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { drawPhoto } from '../support/draw.js'
+import { freePorts } from '../support/ports.js'
 import { encode, form, shippedModels } from './support.js'
 
 /** From `dist/test/serve/` to the project's folder. */
@@ -84,19 +84,6 @@ async function replica(port: number): Promise<ChildProcess> {
     child.once('exit', () => reject(new Error(said)))
   })
   return child
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer().listen(0, '127.0.0.1')
-      await once(server, 'listening')
-      return server
-    }),
-  )
-  const ports = servers.map(server => (server.address() as { port: number }).port)
-  for (const server of servers) server.close()
-  return ports
 }
 
 async function answering(url: string): Promise<void> {
