@@ -11,7 +11,8 @@ export function hangUpUnlessRead(req: IncomingMessage, res: ServerResponse): voi
   if (req.complete) return
   res.once('finish', () => {
     if (req.complete) return
-    const timer = setTimeout(() => req.socket.destroy(), LINGER_MS)
+    // Where this process was held up, what has come meanwhile is read before it is called late.
+    const timer = setTimeout(() => setImmediate(() => req.complete || req.socket.destroy()), LINGER_MS)
     req.once('end', () => clearTimeout(timer))
     req.once('close', () => clearTimeout(timer))
     req.resume()

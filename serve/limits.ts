@@ -143,9 +143,9 @@ export const SERVER_LIMITS = {
   },
   keepAliveTimeoutMs: {
     variable: 'UPREZ_KEEP_ALIVE_TIMEOUT_MS',
-    about: 'Time that an idle connection stays open',
+    about: 'Time that an idle connection stays open; longer than a proxy in front keeps it (nginx and most clouds: 60 s)',
     code: null,
-    fallback: 10_000,
+    fallback: 75_000,
     check: milliseconds,
   },
   shutdownGraceMs: {

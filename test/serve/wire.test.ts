@@ -80,6 +80,18 @@ test('a client that goes away in mid-upload, and one that sends less than it sai
   }
 })
 
+test('a server that was held up hangs up on nobody whose refused body has arrived meanwhile', async () => {
+  const { write, saw } = await wire(server.port)
+  const body = Buffer.alloc(50_000)
+  write(`POST /upscale?sclae=2 HTTP/1.1\r\nHost: test\r\nContent-Type: image/png\r\nContent-Length: ${body.length}\r\n\r\n`)
+  await saw('"unknown-option"')
+  write(body)
+  write('GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n')
+  // Longer than a refused body has time.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1500)
+  await saw('"status":"ok"')
+})
+
 test('a body that ends short of its Content-Length is told so', async () => {
   const { socket, write, rest } = await wire(server.port)
   write(formHead('Content-Length: 5000\r\n') + partHead())
