@@ -64,6 +64,13 @@ test('the fields img, image and file mean the same, and so does the image itself
   }
 })
 
+test('a file of many megabytes comes out as a small one with the same picture does', async () => {
+  const long = Buffer.concat([png, Buffer.alloc(9_000_000, 7)])
+  const expected = await fromEngine(png)
+  assert.deepEqual((await upscaled(url, { body: form(long) })).bytes, expected)
+  assert.deepEqual((await upscaled(url, { body: long, headers: { 'Content-Type': 'image/png' } })).bytes, expected)
+})
+
 test('options count alike from the form and from the query, and may be said twice if they agree', async () => {
   const expected = await fromEngine(png, { scale: 1.5, format: 'jpg', quality: 70, tile: 64 })
   const all = { scale: '1.5', format: 'jpeg', quality: '70', tile: '64', model: 'fast-x4' }

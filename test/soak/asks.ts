@@ -19,8 +19,11 @@ export interface Ask {
 
 const SCALE = 4
 
-/** Pictures of mixed sizes and formats, drawn by the seed. */
-export async function drawAsks(seed: number, count: number, largest: number): Promise<Ask[]> {
+/**
+ * Pictures of mixed sizes and formats, drawn by the seed.
+ * @param long which of them (a PNG: every fifth) is in a file so long that the server does not hold it
+ */
+export async function drawAsks(seed: number, count: number, largest: number, long?: number): Promise<Ask[]> {
   const next = random(seed)
   const kinds = ['png', 'jpeg', 'webp', 'avif', 'tiff'] as const
   const asks: Ask[] = []
@@ -30,7 +33,8 @@ export async function drawAsks(seed: number, count: number, largest: number): Pr
     const side = () => Math.round(16 + (largest - 16) * next() ** 2)
     const [width, height] = [side(), side()]
     const draw = pick(next, kind === 'png' || kind === 'webp' ? [drawPhoto, drawGrey, drawAlpha] : [drawPhoto])
-    const bytes = await encode(draw(width, height, seed + i), kind)
+    const picture = await encode(draw(width, height, seed + i), kind)
+    const bytes = i === long ? Buffer.concat([picture, Buffer.alloc(9_000_000)]) : picture
     const scale = pick(next, [undefined, undefined, 2, 3])
     const name = `${i}-${width}x${height}.${kind}`
     asks.push({

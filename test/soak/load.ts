@@ -15,7 +15,7 @@ const SLOPE = 2000
 
 /** Many pictures for a long time, now and then more at once than the server takes. */
 export const load: Part = async ({ seed, milliseconds, requests, folder }, tally) => {
-  const asks = await drawAsks(seed, 20, 320)
+  const asks = await drawAsks(seed, 20, 320, 15)
   const server = await startServer(folder, tally, { UPREZ_MAX_IN_FLIGHT: String(MOST_IN_FLIGHT) })
   const client = openClient(server.port)
   const next = random(seed)
