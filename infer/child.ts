@@ -16,6 +16,8 @@ let stateTold = 0
 process.on('SIGINT', () => {})
 process.on('SIGTERM', () => {})
 process.on('disconnect', close)
+// Gone before anybody could hear of it.
+if (!process.connected) process.exit()
 
 const workshop = await import('./workshop.js').then(module => module.openWorkshop(settings)).catch(unable)
 

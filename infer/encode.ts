@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises'
+import { appendFile, writeFile } from 'node:fs/promises'
 import type { Sharp } from 'sharp'
 import { UprezError } from '../errors.js'
 import { type Image, type Pixels, sameType, whiteOf } from '../image/image.js'
@@ -85,17 +85,21 @@ export async function encodeToFile(
     await writeFile(path, await encode(image, format, quality, attached))
     return
   }
-  await encoder(image, format, quality, attached).toFile(path).catch(asSystemError)
+  await encoder(image, format, quality, attached)
+    .toFile(path)
+    .catch(error => throwSystemError(error, path))
   const metadata = [icc, exif, xmp].reduce((sum, part) => sum + (part?.length ?? 0), 0)
   if (format === 'png') await writeDensity(path, metadata + HEAD_BYTES, density)
 }
 
-/** libvips tells the system's error in words only. */
-function asSystemError(error: Error): never {
-  const { message } = error
-  if (!/write error|unable to open for write/.test(message)) throw error
-  throw Object.assign(error, { code: /No space left/.test(message) ? 'ENOSPC' : /quota/i.test(message) ? 'EDQUOT' : 'EIO' })
+/** libvips tells the system's error in words at best, so the system is asked itself: may more be written there? */
+async function throwSystemError(error: Error, path: string): Promise<never> {
+  if (!/write (error|failed)|unable to (open for )?write/.test(error.message)) throw error
+  await appendFile(path, new Uint8Array(PROBE_BYTES))
+  throw Object.assign(error, { code: 'EIO' })
 }
+
+const PROBE_BYTES = 2 ** 20
 
 function encoder(image: Image<Pixels>, format: OutputFormat, quality: number | undefined, attached: Attached): Sharp {
   const pipeline = imageWith(format === 'jpg' ? onWhite(image) : image, attached)

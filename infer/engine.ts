@@ -158,6 +158,7 @@ export async function startEngine(options: EngineOptions = {}): Promise<Engine> 
       let reason: UprezError | undefined
       child = started
       ready = false
+      const patience = deadlineMs === 0 ? undefined : setTimeout(() => started.kill('SIGKILL'), Math.min(deadlineMs, LONGEST_TIMER))
       started.on('message', (message: FromChild) => {
         // A dead child's last words must not count for the job's second attempt.
         if (started !== child) return
@@ -166,6 +167,7 @@ export async function startEngine(options: EngineOptions = {}): Promise<Engine> 
         else if (message.kind !== 'ready') heard(message)
         else {
           ready = true
+          clearTimeout(patience)
           resolve()
           dispatch()
         }
@@ -174,10 +176,12 @@ export async function startEngine(options: EngineOptions = {}): Promise<Engine> 
         reason ??= new UprezError('engine-crashed', `The engine could not be started: ${cause.message}`, { cause })
         // What never started does not exit either.
         if (started.pid !== undefined) return
+        clearTimeout(patience)
         child = undefined
         reject(reason)
       })
       started.on('exit', (code, signal) => {
+        clearTimeout(patience)
         child = undefined
         earlierTiles += told?.tiles ?? 0
         told = undefined
@@ -195,13 +199,17 @@ export async function startEngine(options: EngineOptions = {}): Promise<Engine> 
     })
   }
 
-  /** Starts, once more where a signal ended the child before it was ready: those who wait for it have done nothing wrong. */
-  function revive(): Promise<void> {
-    return start().catch((reason: UprezError) => {
-      if (closing || reason.got === undefined) throw reason
-      restarts.start++
-      return start()
-    })
+  /** Starts, and again where a signal ended the child before it was ready: those who wait for it have done nothing wrong. */
+  async function revive(): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await start()
+      } catch (reason) {
+        const { got } = reason as UprezError
+        if (closing || got === undefined || attempt === START_ATTEMPTS) throw reason
+        restarts.start++
+      }
+    }
   }
 
   function dispatch(): void {
@@ -258,7 +266,7 @@ export async function startEngine(options: EngineOptions = {}): Promise<Engine> 
       hung ??= task
       child?.kill('SIGKILL')
     }
-    task.deadline = setTimeout(hangs, Math.min(deadlineMs * task.patience, 2 ** 31 - 1))
+    task.deadline = setTimeout(hangs, Math.min(deadlineMs * task.patience, LONGEST_TIMER))
   }
 
   /** The child is gone without having been asked to. Its jobs are begun anew in the next one, once. */
@@ -303,6 +311,11 @@ export async function startEngine(options: EngineOptions = {}): Promise<Engine> 
     child?.send(message, () => {})
   }
 }
+
+/** How often a child is started that a signal ends before it is ready. */
+const START_ATTEMPTS = 5
+
+const LONGEST_TIMER = 2 ** 31 - 1
 
 const isJob = ({ kind }: Task): boolean => kind === 'job'
 

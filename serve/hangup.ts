@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 
 const LINGER_MS = 1000
 
@@ -11,10 +12,23 @@ export function hangUpUnlessRead(req: IncomingMessage, res: ServerResponse): voi
   if (req.complete) return
   res.once('finish', () => {
     if (req.complete) return
-    // Where this process was held up, what has come meanwhile is read before it is called late.
-    const timer = setTimeout(() => setImmediate(() => req.complete || req.socket.destroy()), LINGER_MS)
-    req.once('end', () => clearTimeout(timer))
-    req.once('close', () => clearTimeout(timer))
+    const cancel = afterLingering(() => req.complete || req.socket.destroy())
+    req.once('end', cancel)
+    req.once('close', cancel)
     req.resume()
   })
+}
+
+/** The same for a connection that is no longer understood: it is closed when the client closes it, or after that moment. */
+export function lingerAndClose(socket: Socket): void {
+  const cancel = afterLingering(() => socket.destroy())
+  socket.once('end', () => socket.destroySoon())
+  socket.once('close', cancel)
+  socket.resume()
+}
+
+/** Where this process was held up, what has come meanwhile is read before it is called late. @returns calls it off */
+function afterLingering(act: () => void): () => void {
+  const timer = setTimeout(() => setImmediate(act), LINGER_MS)
+  return () => clearTimeout(timer)
 }

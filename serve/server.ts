@@ -2,6 +2,7 @@ import { createServer, maxHeaderSize, type RequestListener, type Server, STATUS_
 import type { Socket } from 'node:net'
 import { UprezError } from '../errors.js'
 import { type Connections, trackConnections } from './connections.js'
+import { lingerAndClose } from './hangup.js'
 import type { ServerLimits } from './limits.js'
 import { PROBLEM_TYPE, problemFrom } from './problem.js'
 
@@ -23,9 +24,14 @@ export function createHttpServer(app: RequestListener, limits: ServerLimits): { 
   server.on('checkContinue', app)
   server.on('checkExpectation', app)
   const connections = trackConnections(server)
+  const refused = new WeakSet<Socket>()
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-    if (socket.writable && !connections.isAnswering(socket)) socket.write(rawProblem(error))
-    socket.destroySoon()
+    // What comes after the fault is an error once more.
+    if (refused.has(socket)) return
+    refused.add(socket)
+    if (socket.writable && !connections.isAnswering(socket)) socket.end(rawProblem(error))
+    else socket.destroySoon()
+    lingerAndClose(socket)
   })
   return { server, connections }
 }

@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, it, mock } from 'node:test'
 import { type Engine, type Job, startEngine } from '../../infer/engine.js'
+import { forkChild } from '../../infer/fork.js'
+import { readLimits } from '../../infer/limits.js'
 import { OPERATIONS_PER_DEADLINE } from '../../infer/patience.js'
+import { ON_CPU } from '../../infer/providers.js'
 import { findModel } from '../../models/catalog.js'
 import { drawFlat, drawNoise, drawPhoto } from '../support/draw.js'
 import { type ModelSpec, writeModel } from '../support/model.js'
@@ -143,6 +147,56 @@ it('the result tells where the time went, the wait for a place included, and lis
     // The last could not begin before the first was done.
     assert.ok(results.at(-1)!.stages.queue > results[0]!.milliseconds - results[0]!.stages.queue)
     assert.deepEqual(heard, Array(5).fill(600))
+  })
+})
+
+describe('a child that does not come up', () => {
+  afterEach(() => mock.timers.reset())
+
+  /** Resolves with the process of the next child as soon as it is there. */
+  async function successor(engine: Engine, before: number): Promise<number> {
+    while (engine.pid === undefined || engine.pid === before) await new Promise(setImmediate)
+    return engine.pid
+  }
+
+  it('because it is killed while it starts is started again, and the job is done', { timeout: 60_000 }, async () => {
+    await withEngine({}, async engine => {
+      const { answer } = await underWay(engine, job(large, { model: network }))
+      let pid = engine.pid!
+      process.kill(pid, 'SIGKILL')
+      for (let killed = 0; killed < 3; killed++) {
+        pid = await successor(engine, pid)
+        process.kill(pid, 'SIGKILL')
+      }
+      assert.equal((await answer).width, 600)
+      assert.deepEqual(engine.state.restarts, { crash: 1, hang: 0, start: 3 })
+    })
+  })
+
+  it('because it hangs while it starts is replaced after the usual time', { timeout: 60_000 }, async () => {
+    const deadlineMs = 5000
+    await withEngine({ deadlineMs }, async engine => {
+      mock.timers.enable({ apis: ['setTimeout'] })
+      const first = engine.pid!
+      const answer = engine.upscale(job(small))
+      process.kill(first, 'SIGKILL')
+      const hanging = await successor(engine, first)
+      process.kill(hanging, 'SIGSTOP')
+      mock.timers.tick(0.9 * deadlineMs)
+      assert.equal(engine.pid, hanging)
+      mock.timers.tick(0.2 * deadlineMs)
+      await successor(engine, hanging)
+      assert.equal((await answer).width, 40)
+      assert.equal(engine.state.restarts.start, 1)
+    })
+  })
+
+  it('because its parent went away before it listened ends by itself', { timeout: 60_000 }, async () => {
+    const child = forkChild({ threads: 1, limits: readLimits(), modelMemory: 1e9, precision: 'fp32', execution: ON_CPU })
+    const ended = once(child, 'exit')
+    child.disconnect()
+    const [code, signal] = await ended
+    assert.deepEqual([code, signal], [0, null])
   })
 })
 

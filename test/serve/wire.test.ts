@@ -132,6 +132,21 @@ test('noise instead of HTTP is told so', async () => {
   assert.match(await rest(), /^HTTP\/1\.1 400 Bad Request\r\n.*"code":"bad-request"/s)
 })
 
+test('what is no request is told so even where more of it comes before the client listens', async () => {
+  const turn = async () => void (await fetch(`${server.url}/healthz`))
+  for (const head of ['POST /upscale HTTP/1.1\r\nHost: test\r\nContent-Length: -1\r\n\r\n', 'no request at all\r\n\r\n']) {
+    const { socket, write, rest } = await wire(server.port)
+    socket.pause()
+    write(head)
+    // By then the server has answered, and by then it has seen what it gets for that.
+    for (let i = 0; i < 3; i++) await turn()
+    write(Buffer.alloc(1_000_000))
+    for (let i = 0; i < 3; i++) await turn()
+    socket.resume()
+    assert.match(await rest(), /^HTTP\/1\.1 400 Bad Request\r\n.*"code":"bad-request"/s)
+  }
+})
+
 test('a part header that never ends is a broken form', async () => {
   const { write, saw } = await wire(server.port)
   const body = `--B\r\nContent-Disposition: form-data; name="img"; filename="${'x'.repeat(50_000)}"\r\n\r\nabc\r\n--B--\r\n`
