@@ -43,7 +43,8 @@ export const ENGINE_SETTINGS = {
   },
   deadlineMs: {
     variable: 'UPREZ_DEADLINE_MS',
-    about: 'Milliseconds without a sign of life from a job until the engine child is killed and the job tried once more; 0 = none',
+    about:
+      'Milliseconds without a sign of life from a job, or from an engine child that starts, until the child is killed and the job tried once more; 0 = none',
     fallback: 120_000,
     check: z
       .int()
