@@ -15,12 +15,15 @@ let stateTold = 0
 // Ctrl-C reaches the whole group; what is to be finished is the parent's decision.
 process.on('SIGINT', () => {})
 process.on('SIGTERM', () => {})
-process.on('disconnect', close)
-// Gone before anybody could hear of it.
-if (!process.connected) process.exit()
+// The parent may go, and may have gone, before there is anything to let go of.
+const endNow = () => process.exit()
+process.on('disconnect', endNow)
+if (!process.connected) endNow()
 
 const workshop = await import('./workshop.js').then(module => module.openWorkshop(settings)).catch(unable)
 
+process.off('disconnect', endNow)
+process.on('disconnect', close)
 process.on('message', (message: ToChild) => {
   if (message.kind === 'job') void run(message.id, message.job, message.mark)
   else if (message.kind === 'measure') void measure(message.id, message.job, message.whole)
