@@ -29,8 +29,8 @@ export function createHttpServer(app: RequestListener, limits: ServerLimits): { 
     // What comes after the fault is an error once more.
     if (refused.has(socket)) return
     refused.add(socket)
-    if (socket.writable && !connections.isAnswering(socket)) socket.end(rawProblem(error))
-    else socket.destroySoon()
+    if (!socket.writable || connections.isAnswering(socket)) return void socket.destroySoon()
+    socket.end(rawProblem(error))
     lingerAndClose(socket)
   })
   return { server, connections }

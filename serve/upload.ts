@@ -32,8 +32,8 @@ export function checkUpload(req: Request, { maxUploadBytes }: Pick<ServerLimits,
 
 /**
  * Makes the function that reads the image and the options out of a request's body: a form, or the image itself.
- * The image goes where `files` puts it. It throws UprezError `missing-image`, `several-images`, `empty-image`, `broken-multipart`, `upload-too-large`,
- * `unknown-option`, `invalid-option`, `no-space`, `aborted`; the body may then be unread.
+ * The image goes where `files` puts it. Throws UprezError `missing-image`, `several-images`, `empty-image`,
+ * `broken-multipart`, `upload-too-large`, `unknown-option`, `invalid-option`, `no-space`, `aborted`; the body may then be unread.
  */
 export function createReceiver(limits: ServerLimits): (req: Request, res: Response, files: LargeFiles) => Promise<Upload> {
   const formOptions: Options = {
