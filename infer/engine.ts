@@ -158,7 +158,7 @@ export async function startEngine(options: EngineOptions = {}): Promise<Engine> 
       let reason: UprezError | undefined
       child = started
       ready = false
-      const patience = deadlineMs === 0 ? undefined : setTimeout(() => started.kill('SIGKILL'), Math.min(deadlineMs, LONGEST_TIMER))
+      const patience = deadlineMs === 0 ? undefined : setTimeout(() => started.kill('SIGKILL'), Math.max(deadlineMs, START_MS))
       started.on('message', (message: FromChild) => {
         // A dead child's last words must not count for the job's second attempt.
         if (started !== child) return
@@ -266,7 +266,7 @@ export async function startEngine(options: EngineOptions = {}): Promise<Engine> 
       hung ??= task
       child?.kill('SIGKILL')
     }
-    task.deadline = setTimeout(hangs, Math.min(deadlineMs * task.patience, LONGEST_TIMER))
+    task.deadline = setTimeout(hangs, Math.min(deadlineMs * task.patience, 2 ** 31 - 1))
   }
 
   /** The child is gone without having been asked to. Its jobs are begun anew in the next one, once. */
@@ -314,8 +314,8 @@ export async function startEngine(options: EngineOptions = {}): Promise<Engine> 
 
 /** How often a child is started that a signal ends before it is ready. */
 const START_ATTEMPTS = 5
-
-const LONGEST_TIMER = 2 ** 31 - 1
+/** A start may take so long at least, however short the deadline of jobs: a busy machine has much to load. */
+const START_MS = 30_000
 
 const isJob = ({ kind }: Task): boolean => kind === 'job'
 

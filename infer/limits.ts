@@ -44,7 +44,7 @@ export const ENGINE_SETTINGS = {
   deadlineMs: {
     variable: 'UPREZ_DEADLINE_MS',
     about:
-      'Milliseconds without a sign of life from a job, or from an engine child that starts, until the child is killed and the job tried once more; 0 = none',
+      'Milliseconds without a sign of life from a job (or, but 30 s at least, from an engine child that starts) until the child is killed and the job tried once more; 0 = none',
     fallback: 120_000,
     check: z
       .int()
