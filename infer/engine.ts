@@ -222,7 +222,8 @@ export async function startEngine(options: EngineOptions = {}): Promise<Engine> 
       running.set(next.id, next)
       begin(next, child)
     }
-    if (child && ready) holdsProcess(child, running.size > 0)
+    // Whoever closes waits for the child's end, also once the last job has been heard of.
+    if (child && ready && !closing) holdsProcess(child, running.size > 0)
   }
 
   function begin(task: Task, { pid }: ChildProcess): void {
