@@ -54,12 +54,11 @@ export function largeFiles(folder: JobsFolder): LargeFiles {
           size += chunk.length
           chunks.push(chunk)
           if (size <= LARGE_BYTES) continue
-          const bytes = Buffer.concat(chunks)
-          chunks = []
-          head ??= Uint8Array.from(bytes.subarray(0, HEAD_BYTES))
+          head ??= Buffer.concat(chunks, HEAD_BYTES)
           const target: FileHandle = file ?? (await stored(() => make().then(() => open(path, 'wx', 0o600))))
           file = target
-          await stored(() => target.writeFile(bytes))
+          await stored(() => target.writeFile(chunks))
+          chunks = []
         }
       } finally {
         await file?.close()
