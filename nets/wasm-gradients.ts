@@ -18,7 +18,8 @@ interface Attributes {
  *
  * With a dilation d, the first is dilated by d and the second takes steps of d. A transposed convolution is the input gradient of one:
  * its own gradients are that convolution and, again, the filter gradient. Exact, and differentiable again, since all are made of ops
- * with gradients. Replaces tfjs' gradients of Conv2D and Conv2DBackpropInput for the whole process.
+ * with gradients. Replaces tfjs' gradients of Conv2D and Conv2DBackpropInput for the whole process, and adds the missing kernel, which
+ * tfjs asks for by itself where a convolution and its bias are one operation, as in its own layers.
  */
 export function registerConvolutionGradients(tf: Tf): void {
   tf.unregisterGradient('Conv2D')
@@ -51,6 +52,24 @@ export function registerConvolutionGradients(tf: Tf): void {
       }
     },
   })
+  tf.registerKernel({
+    kernelName: 'Conv2DBackpropFilter',
+    backendName: 'wasm',
+    kernelFunc: ({ inputs, attrs }) => {
+      const { x, dy } = inputs as { x: TF.Tensor4D; dy: TF.Tensor4D }
+      const { strides, pad, dimRoundingMode, filterShape } = attrs as unknown as FilterAttributes
+      const info = tf.backend_util.computeConv2DInfo(x.shape, filterShape, strides, 1, pad, dimRoundingMode)
+      return tf.tidy(() => filterGradient(tf, x, dy, info))
+    },
+  })
+}
+
+/** What the kernel Conv2DBackpropFilter is told: no dilation. */
+interface FilterAttributes {
+  strides: [number, number]
+  pad: number | 'same' | 'valid'
+  dimRoundingMode?: 'floor' | 'round' | 'ceil'
+  filterShape: [number, number, number, number]
 }
 
 type Info = ReturnType<Tf['backend_util']['computeConv2DInfo']>

@@ -11,6 +11,9 @@ import type { Config } from './config.js'
 /** What a module given by `--network` exports as its default. */
 export type MakeNetwork = (order: { tf: Tf; layers: Layers; scale: number; seed: number }) => TF.LayersModel | Promise<TF.LayersModel>
 
+/** Of the square that a user's network is tried on, in pixels. */
+const LEAST_SIDE = 16
+
 /**
  * The generator that a configuration asks for: one of ours, or the user's own module's.
  * @throws UprezError `invalid-module` where the module cannot be loaded or makes no network of this scale, `unsupported-layer`
@@ -35,10 +38,24 @@ async function makeOwn(tf: Tf, path: string, scale: number, seed: number): Promi
   } catch (cause) {
     throw refused(path, 'network.path', `its network cannot be made: ${(cause as Error).message}`, cause)
   }
-  const side = 16
+  const side = trialSide(model)
   const shape = shapeOf(tf, model, side)
   if (JSON.stringify(shape) === JSON.stringify([1, side * scale, side * scale, 3])) return model
   throw refused(path, 'network.path', `its network makes [1,${side},${side},3] into ${JSON.stringify(shape)}, not ×${scale} RGB`)
+}
+
+/**
+ * The side of a square that the network takes; any where it turns out to be no network, which the trial will tell.
+ * @throws UprezError `unsupported-layer`
+ */
+function trialSide(model: TF.LayersModel): number {
+  try {
+    const { sizeMultiple } = networkFacts(model)
+    return Math.ceil(LEAST_SIDE / sizeMultiple) * sizeMultiple
+  } catch (error) {
+    if (error instanceof UprezError) throw error
+    return LEAST_SIDE
+  }
 }
 
 /** What comes out for an RGB square; undefined where nothing does. */

@@ -61,6 +61,13 @@ export function testNets(engine: EngineName, { skip, ownGradients }: { skip: str
           close(y, expected.y, 'result')
           close(dx, expected.dx, 'gradient of the input')
           close(dw, expected.dw, 'gradient of the kernel')
+          if (dilation !== 1) return
+          // As tfjs' own layers compute it, in one operation with the bias.
+          const fused = (x: TF.Tensor, w: TF.Tensor) =>
+            tf.fused.conv2d({ x: x as TF.Tensor4D, filter: w as TF.Tensor4D, strides: stride!, pad })
+          const [fusedDx, fusedDw] = tf.grads(fused)([x, w], dy) as [TF.Tensor, TF.Tensor]
+          close(fusedDx, expected.dx, 'gradient of the input of the fused convolution')
+          close(fusedDw, expected.dw, 'gradient of the kernel of the fused convolution')
         })
       }),
       { seed: 1, numRuns: engine === 'cpu' ? 30 : 120 },
