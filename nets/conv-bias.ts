@@ -2,6 +2,7 @@ import type * as TF from '@tensorflow/tfjs'
 import { biasLeakyRelu } from './bias-leaky-relu.js'
 import type { Tf } from './engine.js'
 import { type NativeOp, nativeOp } from './native-ops.js'
+import { biasGradient } from './second-order.js'
 
 /** oneDNN's convolution adds the bias while it writes the result: one pass over the map less than a convolution and a bias. */
 const KERNEL = 'ConvBias'
@@ -33,16 +34,9 @@ export function registerConvBias(tf: Tf): void {
     gradFunc: (dy, saved) => {
       const attributes = { strides: 1, pad: 'same', dataFormat: 'NHWC', dilations: 1 }
       const { x, filter } = tf.getGradient('Conv2D').gradFunc(dy, saved, attributes as never)
-      return { x: x!, kernel: filter!, bias: () => sumOverPixels(tf, native, dy as TF.Tensor) }
+      return { x: x!, kernel: filter!, bias: () => biasGradient(tf, dy as TF.Tensor) }
     },
   })
-}
-
-function sumOverPixels(tf: Tf, native: NativeOp, dy: TF.Tensor): TF.Tensor {
-  return tf.customGrad(dy => ({
-    value: native('BiasAddGrad', {}, [dy as TF.Tensor])[0]!,
-    gradFunc: (ddb: TF.Tensor) => tf.broadcastTo(ddb, (dy as TF.Tensor).shape),
-  }))(dy)
 }
 
 /** The label is how TensorFlow tells oneDNN's kernels from its own. */

@@ -28,15 +28,20 @@ export function leakyRelu<T extends TF.Tensor>(tf: Tf, x: T, slope: number): T {
 /** x + bias over the last axis, differentiable any number of times. */
 export function addBias(tf: Tf, x: TF.Tensor4D, bias: TF.Tensor1D): TF.Tensor4D {
   const ops = activationOps(tf)
-  const sum = tf.customGrad(dy => ({
-    value: ops.biasGradient(dy as TF.Tensor),
-    gradFunc: (ddb: TF.Tensor) => tf.broadcastTo(ddb, (dy as TF.Tensor).shape),
-  }))
   const run = tf.customGrad((x, bias) => ({
     value: ops.addBias(x as TF.Tensor4D, bias as TF.Tensor1D),
-    gradFunc: (dy: TF.Tensor) => [dy, sum(dy)],
+    gradFunc: (dy: TF.Tensor) => [dy, biasGradient(tf, dy)],
   }))
   return run(x, bias) as TF.Tensor4D
+}
+
+/** The gradient of a bias, [n,h,w,c] → [c]: the sum over the pixels, differentiable any number of times. */
+export function biasGradient(tf: Tf, dy: TF.Tensor): TF.Tensor {
+  const ops = activationOps(tf)
+  return tf.customGrad(dy => ({
+    value: ops.biasGradient(dy as TF.Tensor),
+    gradFunc: (ddb: TF.Tensor) => tf.broadcastTo(ddb, (dy as TF.Tensor).shape),
+  }))(dy)
 }
 
 /** x, as a constant: no gradient flows through it. */
@@ -44,54 +49,11 @@ export function constant<T extends TF.Tensor>(tf: Tf, x: T): T {
   return tf.customGrad(x => ({ value: (x as T).clone(), gradFunc: (dy: TF.Tensor) => tf.zerosLike(dy) }))(x) as T
 }
 
-const fixed = new WeakSet<Tf>()
-
 /**
- * Makes tanh, sigmoid and exp right when differentiated twice, by computing their gradients from the input, and gives the
- * comparisons the gradient that they have: zero. leakyRelu, prelu, maximum, minimum and clip then are right too, and softplus.
- * Replaces tfjs' gradients for the whole process; a second call does nothing.
+ * Layers made of operations that can be differentiated twice: those of patch and unet; and patchgan's border, so that its norms
+ * are named as what is in the way.
  */
-export function fixGradients(tf: Tf): void {
-  if (fixed.has(tf)) return
-  fixed.add(tf)
-  const fromInput = (kernelName: string, slope: (x: TF.Tensor) => TF.Tensor) =>
-    tf.registerGradient({
-      kernelName,
-      inputsToSave: ['x'],
-      gradFunc: (dy, [x]) => ({ x: () => tf.mul(dy as TF.Tensor, slope(x!)) }),
-    })
-  fromInput(tf.Exp, x => tf.exp(x))
-  fromInput(tf.Tanh, x => tf.sub(1, tf.square(tf.tanh(x))))
-  // 1 − sigmoid(x), without the cancellation.
-  fromInput(tf.Sigmoid, x => tf.mul(tf.sigmoid(x), tf.sigmoid(tf.neg(x))))
-
-  const flat = (kernelName: string, inputs: string[]) =>
-    tf.registerGradient({
-      kernelName,
-      inputsToSave: inputs,
-      gradFunc: (_dy, saved) => Object.fromEntries(inputs.map((name, i) => [name, () => tf.zeros(saved[i]!.shape)])),
-    })
-  for (const name of [tf.Greater, tf.GreaterEqual, tf.Less, tf.LessEqual, tf.Equal, tf.NotEqual, tf.LogicalAnd, tf.LogicalOr]) {
-    flat(name, ['a', 'b'])
-  }
-  flat(tf.LogicalNot, ['x'])
-}
-
-/** Layers made of operations that can be differentiated twice; of those with an activation inside, linear and relu. */
-const TWICE = [
-  'Activation',
-  'AdaptiveAveragePooling2D',
-  'Add',
-  'Concatenate',
-  'CriticConv2D',
-  'CriticLeakyReLU',
-  'Dense',
-  'Flatten',
-  'InputLayer',
-  'Reshape',
-  'Upsample2x',
-  'ZeroPadding2D',
-]
+const TWICE = ['Add', 'CriticConv2D', 'CriticLeakyReLU', 'InputLayer', 'Upsample2x', 'ZeroPadding2D']
 
 /**
  * Refuses a critic that a gradient penalty cannot be taken of.
@@ -100,8 +62,7 @@ const TWICE = [
 export function assertTwiceDifferentiable(critic: TF.LayersModel): void {
   for (const layer of critic.layers) {
     const kind = layer.getClassName()
-    const { activation = 'linear' } = layer.getConfig() as { activation?: unknown }
-    if (TWICE.includes(kind) && (activation === 'linear' || activation === 'relu')) continue
+    if (TWICE.includes(kind)) continue
     const reason = kind.startsWith('BatchNorm')
       ? 'a batch norm ties the images of a batch together, and the penalty is on the gradient of each image by itself'
       : 'its gradient cannot be differentiated a second time'

@@ -13,7 +13,7 @@ export const unetSchema = z.strictObject({
 
 /**
  * The U-Net critic with spectral normalisation of Real-ESRGAN: Wang et al., "Real-ESRGAN: Training Real-World Blind Super-Resolution
- * with Pure Synthetic Data", ICCV workshops 2021, section 3.3 (layer by layer as in the authors' code). One logit a pixel.
+ * with Pure Synthetic Data", ICCV workshops 2021, section 3.4 (layer by layer as in the authors' code). One logit a pixel.
  *
  *   in ─ conv0 ─┬─ conv1 ─┬─ conv2 ─┬─ conv3 ─ up1 ─ conv4 ─ (+) ─ up2 ─ conv5 ─ (+) ─ up3 ─ conv6 ─ (+) ─ conv7 ─ conv8 ─ logits
  *               │         │         └──────────────────────skip1┘                  │                   │
