@@ -4,6 +4,7 @@ import { tmpdir, totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { execute } from '../execute.js'
 import { tryEngine } from '../nets/try-engine.js'
+import { setupCommand } from '../setup-command.js'
 
 /** One thing that works on this machine, or does not. */
 export interface Check {
@@ -121,7 +122,7 @@ function page(): Check {
 const ENGINES = {
   wasm: { name: 'training on wasm', fix: async () => 'npm ci' },
   tensorflow: { name: 'training on native TensorFlow', fix: nativeFix },
-  webgpu: { name: 'training on WebGPU', fix: async () => 'npm run setup -- webgpu (51 MB), and a graphics card with its driver' },
+  webgpu: { name: 'training on WebGPU', fix: async () => `${setupCommand('webgpu')} (51 MB), and a graphics card with its driver` },
 }
 
 async function trainingEngine(engine: keyof typeof ENGINES): Promise<Check> {
@@ -140,7 +141,7 @@ async function nativeFix(): Promise<string> {
   const missing = []
   for (const [tool, apt] of wanted) if ((await execute(tool, ['--version'])).code !== 0) missing.push(apt)
   const first = missing.length > 0 ? `apt install ${missing.join(' ')}, then ` : ''
-  return `${first}npm run setup -- tensorflow (270 MB; several times as fast as wasm)`
+  return `${first}${setupCommand('tensorflow')} (270 MB; several times as fast as wasm)`
 }
 
 function firstLine(error: unknown): string {

@@ -6,6 +6,7 @@ import { replaceFolder } from '../atomic.js'
 import { cacheFolder } from '../cache.js'
 import { UprezError } from '../errors.js'
 import { execute } from '../execute.js'
+import { setupCommand } from '../setup-command.js'
 import { demandSpace, linkedLibraries, megabytesOf, unpackWheels, unpackZip, type Wheel } from '../wheels.js'
 
 /**
@@ -86,7 +87,7 @@ export function cudaFix(missing: readonly string[]): string | undefined {
   return fixes.length > 0 ? fixes.join('; ') : undefined
 }
 
-export const SETUP = 'npm run setup -- cuda'
+export const SETUP = setupCommand('cuda')
 
 /** Why `cudaRuntime` is undefined. */
 export async function whyNoCuda(): Promise<string> {

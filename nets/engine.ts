@@ -2,8 +2,9 @@ import { createRequire } from 'node:module'
 import { dirname, sep } from 'node:path'
 import type * as TF from '@tensorflow/tfjs'
 import { UprezError } from '../errors.js'
+import { setupCommand } from '../setup-command.js'
 import { registerConvBias } from './conv-bias.js'
-import { nativeAddon } from './native.js'
+import { type NativeVariant, nativeAddon } from './native.js'
 import { registerNativeGradients } from './native-gradients.js'
 import { dawnAddon, findAdapter, provideWebgpu } from './webgpu.js'
 
@@ -19,15 +20,16 @@ const require = createRequire(import.meta.url)
 
 /**
  * Loads TensorFlow.js and makes the engine its backend. One process uses one engine.
+ * @param variant of the native engine; without it, CUDA's where there is one
  * @throws UprezError `engine-unavailable` with the way to get it
  */
-export async function useEngine(name?: EngineName): Promise<Tf> {
+export async function useEngine(name?: EngineName, variant?: NativeVariant): Promise<Tf> {
   const engine = name ?? (await defaultEngine())
   // tfjs looks for the graphics card while it is loaded.
   if (engine === 'webgpu') await provideWebgpu()
   const tf = loadTf()
   tf.env().set('IS_NODE', true)
-  if (engine === 'tensorflow') registerNative(tf)
+  if (engine === 'tensorflow') registerNative(tf, variant)
   if (engine === 'webgpu') require('@tensorflow/tfjs-backend-webgpu')
   if (engine === 'wasm') await registerWasm(tf)
   if (!(await tf.setBackend(engine))) {
@@ -67,13 +69,13 @@ function loadTf(): Tf {
   return require('@tensorflow/tfjs') as Tf
 }
 
-function registerNative(tf: Tf): void {
+function registerNative(tf: Tf, variant?: NativeVariant): void {
   if (tf.engine().registryFactory.tensorflow) return
-  const addon = nativeAddon()
+  const addon = nativeAddon(variant)
   if (!addon) {
     throw new UprezError(
       'engine-unavailable',
-      'the native TensorFlow engine is not set up; run `npm run setup -- tensorflow`, or use --engine wasm',
+      `the native TensorFlow engine is not set up; run \`${setupCommand('tensorflow')}\`, or use --engine wasm`,
       {
         param: 'engine',
         got: 'tensorflow',
@@ -99,9 +101,10 @@ function loadAddon(addon: string): unknown {
     return require(addon)
   } catch (cause) {
     const reason = (cause as Error).message.split('\n')[0]
+    const again = `${setupCommand('tensorflow')}${addon === nativeAddon('cuda') ? ' --cuda' : ''}`
     throw new UprezError(
       'engine-unavailable',
-      `the native TensorFlow engine cannot be loaded: ${reason}; make it again with \`npm run setup -- tensorflow\``,
+      `the native TensorFlow engine cannot be loaded: ${reason}; make it again with \`${again}\`, or remove ${dirname(addon)}`,
       {
         param: 'engine',
         got: addon,

@@ -57,17 +57,15 @@ export function nativeFolder(variant: NativeVariant = 'cpu'): string {
   return join(cacheFolder(), VARIANTS[variant].folder)
 }
 
-/** The compiled addon, CUDA's where there is one; undefined where `setup tensorflow` has not been run. */
-export function nativeAddon(): string | undefined {
-  return (['cuda', 'cpu'] as const).map(addonOf).find(existsSync)
-}
-
-function addonOf(variant: NativeVariant): string {
-  return join(nativeFolder(variant), 'tfjs_binding.node')
+/** The compiled addon of a variant, or else CUDA's where there is one; undefined where `setup tensorflow` has not made it. */
+export function nativeAddon(variant?: NativeVariant): string | undefined {
+  const variants: NativeVariant[] = variant ? [variant] : ['cuda', 'cpu']
+  return variants.map(variant => join(nativeFolder(variant), 'tfjs_binding.node')).find(existsSync)
 }
 
 /**
- * Makes the native engine and probes it with one convolution. Does nothing where the probe already passes.
+ * Makes a variant of the native engine and probes that one, whichever else is there, with one convolution. Does nothing where
+ * the probe already passes.
  * @param say receives one line per stage
  * @throws UprezError `engine-unavailable` naming what is missing and how to get it; `no-space`
  */
@@ -77,7 +75,7 @@ export async function setupNative(say: (line: string) => void, variant: NativeVa
     const where = `Linux on ${processors.join(' or ')}`
     throw unavailable(`this engine is made for ${where}, not ${process.platform} ${process.arch}; use --engine webgpu or wasm`)
   }
-  if (existsSync(addonOf(variant))) {
+  if (nativeAddon(variant)) {
     if ((await probe(variant, say)) === undefined) return 'ready'
     say('the addon is there but does not answer; making it again')
   }
@@ -104,7 +102,7 @@ export async function setupNative(say: (line: string) => void, variant: NativeVa
 /** @returns undefined, or the reason why the engine does not work */
 async function probe(variant: NativeVariant, say: (line: string) => void): Promise<string | undefined> {
   if (variant === 'cuda') for (const line of await cudaFacts()) say(line)
-  const { trouble, device } = await tryEngine('tensorflow')
+  const { trouble, device } = await tryEngine('tensorflow', variant)
   if (trouble === undefined && variant === 'cuda') say(`one convolution came out right, on the ${device}`)
   return trouble
 }

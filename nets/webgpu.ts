@@ -5,6 +5,7 @@ import { basename, join } from 'node:path'
 import { replaceFolder } from '../atomic.js'
 import { cacheFolder } from '../cache.js'
 import { UprezError } from '../errors.js'
+import { setupCommand } from '../setup-command.js'
 import { fetchPackage, unpackPackage } from './npm-package.js'
 import { tryEngine } from './try-engine.js'
 
@@ -97,12 +98,12 @@ export async function provideWebgpu(): Promise<void> {
 
 function loadDawn(): { create(options: string[]): Gpu; globals: object } {
   const addon = dawnAddon()
-  if (!addon) throw unavailable('WebGPU is not set up; run `npm run setup -- webgpu`, or use --engine wasm')
+  if (!addon) throw unavailable(`WebGPU is not set up; run \`${setupCommand('webgpu')}\`, or use --engine wasm`)
   try {
     return require(addon)
   } catch (cause) {
     const reason = (cause as Error).message.split('\n')[0]
-    throw unavailable(`WebGPU cannot be loaded: ${reason}; remove ${webgpuFolder()} and run \`npm run setup -- webgpu\` again`, cause)
+    throw unavailable(`WebGPU cannot be loaded: ${reason}; remove ${webgpuFolder()} and run \`${setupCommand('webgpu')}\` again`, cause)
   }
 }
 

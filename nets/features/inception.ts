@@ -6,6 +6,7 @@ import type * as TF from '@tensorflow/tfjs'
 import { replaceFolder } from '../../atomic.js'
 import { cacheFolder } from '../../cache.js'
 import { UprezError } from '../../errors.js'
+import { setupCommand } from '../../setup-command.js'
 import type { Tf } from '../engine.js'
 import { loadModel } from '../model-files.js'
 import { fetchPackage, unpackPackage } from '../npm-package.js'
@@ -31,7 +32,7 @@ export const INCEPTION_LAYERS = { batch_normalization_3: 0.3, batch_normalizatio
 export async function loadInception(tf: Tf): Promise<TF.LayersModel> {
   const folder = inceptionFolder()
   if (existsSync(folder)) return loadModel(tf, folder)
-  throw new UprezError('missing-feature-network', `${INCEPTION_TITLE} is not set up; run \`npm run setup -- features\` (25 MB)`, {
+  throw new UprezError('missing-feature-network', `${INCEPTION_TITLE} is not set up; run \`${setupCommand('features')}\` (25 MB)`, {
     param: 'losses.feature.network',
     expected: folder,
     got: 'no such folder',

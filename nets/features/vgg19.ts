@@ -3,6 +3,7 @@ import { basename, extname } from 'node:path'
 import type * as TF from '@tensorflow/tfjs'
 import { UprezError } from '../../errors.js'
 import { sha256Of } from '../../file-sum.js'
+import { setupCommand } from '../../setup-command.js'
 import type { Tf } from '../engine.js'
 import { loadModel } from '../model-files.js'
 import { readSafetensors } from '../safetensors.js'
@@ -74,7 +75,7 @@ export async function loadVgg19(tf: Tf, file: string | undefined): Promise<Vgg19
     throw new UprezError(
       'missing-feature-network',
       `${file === undefined ? 'losses.feature.file names no file' : `${file} is not there`}: VGG19's weights must be brought (${VGG19_FILES}); ` +
-        'or set losses.feature.network to inception, which `npm run setup -- features` fetches',
+        `or set losses.feature.network to inception, which \`${setupCommand('features')}\` fetches`,
       { param: 'losses.feature.file', expected: VGG19_FILES, got: file ?? 'nothing' },
     )
   }
