@@ -5,7 +5,7 @@ export interface AdamOptions {
   beta1: number
   beta2: number
   epsilon: number
-  /** Decay of the averaged parameters; without it none are kept. */
+  /** Decay of the averages of parameters and moving statistics; without it none are kept. */
   ema?: number
   /** Gradients of a larger norm are scaled down to it. */
   clipNorm?: number | undefined
@@ -18,11 +18,14 @@ export interface Slots {
   secondMoment: TF.Tensor1D
   /** Where an average is kept. */
   averaged?: TF.Tensor1D
+  /** Of the moving statistics; where an average is kept and the network has any. */
+  averagedStatistics?: TF.Tensor1D
 }
 
 /**
  * Adam (Kingma & Ba 2015, algorithm 1) with an exponential moving average of the parameters, on one flat vector:
- * a dozen large operations a step instead of a dozen for each of the network's variables.
+ * a dozen large operations a step instead of a dozen for each of the network's variables. The moving statistics of batch norms
+ * are averaged by the same rule: those of the last step belong to the last step's parameters, not to averaged ones.
  */
 export interface Adam {
   variables: TF.Variable[]
@@ -30,18 +33,24 @@ export interface Adam {
   updates(): number
   /** The gradients of a loss, by the variables' names (what `tf.variableGrads` gives), as the flat vector that `apply` takes. */
   flat(gradients: TF.NamedTensorMap): TF.Tensor1D
-  /** Updates the network. @returns the global norm of the gradient, before it is clipped */
+  /**
+   * Updates the network, and the averages: call it after the forward passes of the step, which move the statistics.
+   * @returns the global norm of the gradient, before it is clipped
+   */
   apply(gradient: TF.Tensor1D, learningRate: number): TF.Scalar
   /** Puts every parameter into [−limit, limit]. */
   clamp(limit: number): void
-  /** Runs `work` with the averaged parameters in the network. */
+  /** Runs `work` with the averaged parameters and moving statistics in the network. */
   withAverage<T>(work: () => Promise<T>): Promise<T>
   slots(): Slots
-  /** Begins anew from the parameters that the network holds now. */
+  /** Begins anew from the parameters and moving statistics that the network holds now. */
   restart(): void
-  /** @param values as many numbers for each slot as it has */
+  /** @param values as many numbers for each slot as it has; a slot that is left out begins as in `restart` */
   restore(values: Record<string, Float32Array>, updates: number): void
 }
+
+/** Keras' names for them, which our layer and tfjs' own bear. */
+const MOVING_STATISTIC = /\bmoving_(mean|variance)$/
 
 /** What tfjs trains of a network, in the order of its layers. */
 export function trainableVariables(network: TF.LayersModel): TF.Variable[] {
@@ -51,6 +60,14 @@ export function trainableVariables(network: TF.LayersModel): TF.Variable[] {
 /** What a network holds beside: the moving statistics of a batch norm, the vectors of a spectral norm, frozen kernels. */
 export function otherVariables(network: TF.LayersModel): TF.Variable[] {
   return network.nonTrainableWeights.map(variableOf)
+}
+
+/**
+ * What batch norms gather of their batches while they train, tfjs' own and frozen ones too. Not what else a network holds beside
+ * its parameters: a frozen kernel does not change, and a spectral norm's vector is no mean.
+ */
+export function movingStatistics(network: TF.LayersModel): TF.Variable[] {
+  return network.nonTrainableWeights.filter(({ originalName }) => MOVING_STATISTIC.test(originalName)).map(variableOf)
 }
 
 /** Tensors as one vector, one after the other. */
@@ -69,7 +86,8 @@ export function assignFlat(tf: Tf, variables: TF.Variable[], values: TF.Tensor1D
   })
 }
 
-export function createAdam(tf: Tf, variables: TF.Variable[], options: AdamOptions): Adam {
+/** @param statistics those that `movingStatistics` finds, to be averaged along with the parameters */
+export function createAdam(tf: Tf, variables: TF.Variable[], options: AdamOptions, statistics: TF.Variable[] = []): Adam {
   const { beta1, beta2, epsilon, ema, clipNorm } = options
   const begin = (): Slots => {
     const parameters = flatten(tf, variables)
@@ -77,7 +95,8 @@ export function createAdam(tf: Tf, variables: TF.Variable[], options: AdamOption
       parameters,
       firstMoment: tf.zerosLike(parameters),
       secondMoment: tf.zerosLike(parameters),
-      ...(ema === undefined ? {} : { averaged: parameters.clone() }),
+      ...(ema !== undefined && { averaged: parameters.clone() }),
+      ...(ema !== undefined && statistics.length > 0 && { averagedStatistics: flatten(tf, statistics) }),
     }
   }
   let slots = begin()
@@ -115,8 +134,14 @@ export function createAdam(tf: Tf, variables: TF.Variable[], options: AdamOption
         const secondMoment = slots.secondMoment.mul(beta2).add(gradient.square().mul(1 - beta2)) as TF.Tensor1D
         const direction = firstMoment.div(secondMoment.div(correction2).sqrt().add(epsilon))
         const parameters = slots.parameters.sub(direction.mul(learningRate / correction1)) as TF.Tensor1D
-        const averaged = slots.averaged?.mul(decay).add(parameters.mul(1 - decay)) as TF.Tensor1D | undefined
-        replace({ parameters, firstMoment, secondMoment, ...(averaged && { averaged }) })
+        const follow = (average: TF.Tensor1D, now: TF.Tensor1D) => average.mul(decay).add(now.mul(1 - decay)) as TF.Tensor1D
+        replace({
+          parameters,
+          firstMoment,
+          secondMoment,
+          ...(slots.averaged && { averaged: follow(slots.averaged, parameters) }),
+          ...(slots.averagedStatistics && { averagedStatistics: follow(slots.averagedStatistics, flatten(tf, statistics)) }),
+        })
         return norm
       })
       load(slots.parameters)
@@ -127,12 +152,17 @@ export function createAdam(tf: Tf, variables: TF.Variable[], options: AdamOption
       load(slots.parameters)
     },
     async withAverage(work) {
-      if (!slots.averaged) return work()
-      load(slots.averaged)
+      const { averaged, averagedStatistics } = slots
+      if (!averaged) return work()
+      const latest = averagedStatistics && flatten(tf, statistics)
+      load(averaged)
+      if (averagedStatistics) assignFlat(tf, statistics, averagedStatistics)
       try {
         return await work()
       } finally {
         load(slots.parameters)
+        if (latest) assignFlat(tf, statistics, latest)
+        latest?.dispose()
       }
     },
     restart() {
@@ -141,8 +171,10 @@ export function createAdam(tf: Tf, variables: TF.Variable[], options: AdamOption
     },
     restore(values, count) {
       updates = count
-      const names = Object.keys(slots) as (keyof Slots)[]
-      replace(Object.fromEntries(names.map(name => [name, tf.tensor1d(values[name]!)])) as unknown as Slots)
+      tf.tidy(() => {
+        const given = Object.entries(values).map(([name, numbers]) => [name, tf.tensor1d(numbers)])
+        replace({ ...begin(), ...Object.fromEntries(given) })
+      })
       load(slots.parameters)
     },
   }

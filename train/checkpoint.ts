@@ -82,20 +82,26 @@ export async function saveCheckpoint(folder: string, recipe: Remembered, progres
 }
 
 /**
- * Puts the newest checkpoint into the recipe. A damaged newest file gives way to the one before it.
+ * Puts the newest checkpoint into the recipe. A damaged newest file gives way to the one before it. One of a batch norm that was
+ * written before moving statistics were averaged begins their average at the statistics it holds, and says so.
  * @throws UprezError `not-a-run` where there is none, `run-mismatch` where it belongs to another network
  */
 export async function loadCheckpoint(tf: Tf, folder: string, recipe: Remembered, say: (line: string) => void): Promise<Progress> {
   const file = await newestCheckpoint(folder, say)
-  for (const [name, optimizer] of Object.entries(recipe.optimizers)) {
-    const slots = Object.entries(optimizer.slots()) as [string, { size: number }][]
-    const values = Object.fromEntries(slots.map(([slot, { size }]) => [slot, vectorOf(file, `${name}.${slot}`, size)]))
-    optimizer.restore(values, file.updates[name]!)
-  }
+  // An average that begins anew does so from what the network holds: it comes first.
   for (const [name, network] of Object.entries(recipe.networks)) {
     const others = otherVariables(network)
     const size = others.reduce((sum, variable) => sum + variable.size, 0)
     if (size > 0) tf.tidy(() => assignFlat(tf, others, tf.tensor1d(vectorOf(file, `${name}.others`, size))))
+  }
+  for (const [name, optimizer] of Object.entries(recipe.optimizers)) {
+    const slots = Object.entries(optimizer.slots()) as [string, { size: number }][]
+    const known = slots.filter(([slot]) => slot !== 'averagedStatistics' || file.vectors.has(`${name}.${slot}`))
+    if (known.length < slots.length) {
+      say(`${name}: the checkpoint holds no average of moving statistics; it begins with those of step ${file.progress.step}`)
+    }
+    const values = Object.fromEntries(known.map(([slot, { size }]) => [slot, vectorOf(file, `${name}.${slot}`, size)]))
+    optimizer.restore(values, file.updates[name]!)
   }
   Object.assign(recipe.memory, file.memory)
   return file.progress

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { type Tf, useEngine } from '../../nets/engine.js'
-import { createAdam, trainableVariables } from '../../train/adam.js'
+import { createAdam, movingStatistics, trainableVariables } from '../../train/adam.js'
 import { hasCheckpoint, loadCheckpoint, saveCheckpoint } from '../../train/checkpoint.js'
 import { random } from '../support/draw.js'
 import { stubRecipe } from '../support/stub-recipe.js'
@@ -71,25 +71,68 @@ test('as many checkpoints are kept as asked for', async () => {
   assert.deepEqual(await readdir(folder), ['step-00000006.safetensors'])
 })
 
-test('what a network holds beside its parameters comes back too, bit for bit', async () => {
+/** A network of dense layers with numbers of its own, after one update; between them, `norm`: batch norms. */
+function denseRecipe(seed: number, norm: boolean, statistics = movingStatistics) {
+  const norms = norm ? [tf.layers.batchNormalization(), tf.layers.batchNormalization()] : []
+  const frozen = tf.layers.dense({ units: 2, trainable: false })
+  const network = tf.sequential({ layers: [tf.layers.dense({ units: 3, inputShape: [3] }), ...norms, frozen] })
+  const next = random(seed)
+  const draw = (size: number) => Float32Array.from({ length: size }, next)
+  network.setWeights(network.getWeights().map(weight => tf.tensor(draw(weight.size), weight.shape)))
+  const variables = trainableVariables(network)
+  const adam = createAdam(tf, variables, { beta1: 0.9, beta2: 0.99, epsilon: 1e-8, ema: 0.9 }, statistics(network))
+  tf.tidy(() => {
+    for (const statistic of movingStatistics(network)) statistic.assign(tf.tensor1d(draw(statistic.size)))
+    adam.apply(tf.tensor1d(draw(adam.slots().parameters.size)), 0.01)
+  })
+  return { networks: { generator: network }, optimizers: { generator: adam }, memory: {} }
+}
+
+type DenseRecipe = ReturnType<typeof denseRecipe>
+const weightsOf = ({ networks }: DenseRecipe) => networks.generator.getWeights().map(weight => weight.dataSync())
+const slotsOf = ({ optimizers }: DenseRecipe) =>
+  Object.fromEntries(Object.entries(optimizers.generator.slots()).map(([name, slot]) => [name, slot.dataSync()]))
+
+test('what a network holds beside its parameters comes back too, and every slot, bit for bit', async () => {
   const folder = newFolder()
-  const make = (seed: number) => {
-    const layers = [tf.layers.batchNormalization({ inputShape: [3] }), tf.layers.dense({ units: 2 }), tf.layers.batchNormalization()]
-    const network = tf.sequential({ layers })
-    const next = random(seed)
-    network.setWeights(network.getWeights().map(weight => tf.tensor(Float32Array.from({ length: weight.size }, next), weight.shape)))
-    const adam = createAdam(tf, trainableVariables(network), { beta1: 0.9, beta2: 0.99, epsilon: 1e-8, ema: 0.9 })
-    return { networks: { generator: network }, optimizers: { generator: adam }, memory: {} }
-  }
-  const numbers = ({ networks }: ReturnType<typeof make>) => networks.generator.getWeights().map(weight => weight.dataSync())
-  const [one, two] = [make(1), make(2)]
+  const [one, two] = [denseRecipe(1, true), denseRecipe(2, true)]
   await saveCheckpoint(folder, one, { step: 1, best: null }, 2)
   const tensors = tf.memory().numTensors
   await loadCheckpoint(tf, folder, two, silent)
   assert.equal(tf.memory().numTensors, tensors)
-  assert.deepEqual(numbers(two), numbers(one))
+  assert.deepEqual(weightsOf(two), weightsOf(one))
+  assert.deepEqual(slotsOf(two), slotsOf(one))
+  assert.equal(slotsOf(one).averagedStatistics!.length, 12)
   await saveCheckpoint(folder, stubRecipe(two.optimizers.generator.slots().parameters.size), { step: 2, best: null }, 2)
-  await assert.rejects(loadCheckpoint(tf, folder, two, silent), { code: 'run-mismatch', message: /generator\.others must have 10 numbers/ })
+  await assert.rejects(loadCheckpoint(tf, folder, two, silent), { code: 'run-mismatch', message: /generator\.others must have 20 numbers/ })
+})
+
+test('a network without batch norm is kept as it ever was: no vector, and no version, is new', async () => {
+  const folder = newFolder()
+  await saveCheckpoint(folder, denseRecipe(1, false), { step: 1, best: null }, 2)
+  const bytes = await readFile(join(folder, 'step-00000001.safetensors'))
+  const { __metadata__, ...tensors } = JSON.parse(bytes.toString('utf8', 8, 8 + Number(bytes.readBigUInt64LE(0))))
+  const vectors = ['parameters', 'firstMoment', 'secondMoment', 'averaged', 'others'].map(vector => `generator.${vector}`)
+  assert.deepEqual(Object.keys(tensors), vectors)
+  assert.equal(__metadata__.version, '2')
+})
+
+test('a checkpoint from before the statistics of batch norms were averaged loads: their average begins with them, which is said', async () => {
+  const folder = newFolder()
+  const before = denseRecipe(1, true, () => [])
+  assert.equal('averagedStatistics' in slotsOf(before), false)
+  await saveCheckpoint(folder, before, { step: 5, best: null }, 2)
+  const now = denseRecipe(2, true)
+  const said: string[] = []
+  const tensors = tf.memory().numTensors
+  await loadCheckpoint(tf, folder, now, line => said.push(line))
+  assert.equal(tf.memory().numTensors, tensors)
+  assert.deepEqual(weightsOf(now), weightsOf(before))
+  const { averagedStatistics, ...slots } = slotsOf(now)
+  assert.deepEqual(slots, slotsOf(before))
+  const live = movingStatistics(before.networks.generator).flatMap(statistic => Array.from(statistic.dataSync()))
+  assert.deepEqual(Array.from(averagedStatistics!), live)
+  assert.deepEqual(said, ['generator: the checkpoint holds no average of moving statistics; it begins with those of step 5'])
 })
 
 test('a checkpoint of the first version loads: its best was PSNR-Y', async () => {

@@ -1,6 +1,6 @@
 import type * as TF from '@tensorflow/tfjs'
 import type { Tf } from '../../nets/engine.js'
-import { type Adam, createAdam, trainableVariables } from '../adam.js'
+import { type Adam, createAdam, movingStatistics, trainableVariables } from '../adam.js'
 import type { Batch } from '../batches.js'
 import type { Config } from '../config.js'
 import { learningRateAt } from '../schedule.js'
@@ -44,7 +44,8 @@ export function startTraining(tf: Tf, config: Config, name: 'generator' | 'criti
   const { beta1, beta2, epsilon, clipNorm, learningRate, criticLearningRate } = config.optimizer
   const peak = name === 'critic' ? (criticLearningRate ?? learningRate) : learningRate
   const variables = trainableVariables(network)
-  const adam = createAdam(tf, variables, { beta1, beta2, epsilon, clipNorm, ...(name === 'critic' ? {} : { ema: config.ema }) })
+  const average = name === 'critic' ? {} : { ema: config.ema }
+  const adam = createAdam(tf, variables, { beta1, beta2, epsilon, clipNorm, ...average }, movingStatistics(network))
 
   return {
     network,
@@ -52,6 +53,7 @@ export function startTraining(tf: Tf, config: Config, name: 'generator' | 'criti
     run: x => network.apply(x, { training: true }) as TF.Tensor4D,
     update(step, parts, ledger, prepare) {
       const rate = learningRateAt(step, peak, config.schedule)
+      // These passes move the statistics of batch norms, and so come before `apply` averages them.
       const gradients = parts.map((part, i) => tf.tidy(() => adam.flat(tf.variableGrads(prepare(part, i), variables).grads)))
       tf.tidy(() => {
         const mean = gradients.length === 1 ? gradients[0]! : (tf.addN(gradients).div(gradients.length) as TF.Tensor1D)

@@ -1,0 +1,3 @@
+import { testAverages } from '../support/averages.js'
+
+testAverages('wasm', { skip: false })
