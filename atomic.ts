@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
-import { access, mkdir, open, rename, rm, writeFile } from 'node:fs/promises'
+import { access, mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { UprezError } from './errors.js'
 
@@ -23,12 +23,7 @@ export async function fillAtomic(path: string, fill: (temporary: string) => Prom
   const temporary = temporaryPath(path, mark)
   try {
     await fill(temporary)
-    const file = await open(temporary, 'r+')
-    try {
-      await file.sync()
-    } finally {
-      await file.close()
-    }
+    await syncFile(temporary)
     await rename(temporary, path)
     await syncFolder(dirname(path))
   } catch (cause) {
@@ -38,14 +33,14 @@ export async function fillAtomic(path: string, fill: (temporary: string) => Prom
 }
 
 /**
- * Fills a temporary folder beside `dir` and renames it into place, so that nobody ever sees half of it.
+ * Fills a temporary folder beside `dir`, flushes it to the disk and renames it into place, so that nobody ever sees half of it.
  * Whatever stood at `dir` is replaced.
  * @throws UprezError `not-writable`
  */
 export async function replaceFolder(dir: string, fill: (temporary: string) => Promise<void>): Promise<void> {
   const place = resolve(dir)
   const mark = randomUUID().slice(0, 8)
-  const beside = (what: string) => join(dirname(place), `.${basename(place)}.${what}-${mark}`)
+  const beside = (what: string) => join(dirname(place), besideName(place, what, mark))
   const temporary = beside('new')
   const old = beside('old')
   await mkdir(temporary, { recursive: true }).catch(cause => {
@@ -58,15 +53,31 @@ export async function replaceFolder(dir: string, fill: (temporary: string) => Pr
   })
   try {
     await fill(temporary)
+    await syncAll(temporary)
     await rename(place, old).catch(ignoreMissing)
     await rename(temporary, place).catch(async error => {
       await rename(old, place).catch(ignoreMissing)
       throw error
     })
+    await syncFolder(dirname(place))
+    await rm(old, { recursive: true, force: true })
   } finally {
     await rm(temporary, { recursive: true, force: true })
-    await rm(old, { recursive: true, force: true })
   }
+}
+
+/**
+ * Clears up after a `replaceFolder(dir)` that was killed: a folder that had been moved away and has no successor is put back, all
+ * else that it left goes. Nobody may be replacing the folder meanwhile.
+ */
+export async function settleFolder(dir: string): Promise<void> {
+  const place = resolve(dir)
+  const parent = dirname(place)
+  const names = await readdir(parent)
+  const left = (what: string) => names.filter(name => name.startsWith(besideName(place, what, ''))).map(name => join(parent, name))
+  const [old] = left('old')
+  if (old !== undefined && !names.includes(basename(place))) await rename(old, place)
+  for (const path of [...left('old'), ...left('new')]) await rm(path, { recursive: true, force: true })
 }
 
 /**
@@ -85,10 +96,30 @@ export function temporaryPath(path: string, mark: string): string {
   return join(dirname(path), `.${basename(path).slice(0, 40)}.${mark}.uprez-tmp`)
 }
 
+function besideName(place: string, what: string, mark: string): string {
+  return `.${basename(place)}.${what}-${mark}`
+}
+
+/** Everything inside the folder, and the folder. Files at once: a disk writes down many that wait together ten times as fast. */
+async function syncAll(folder: string): Promise<void> {
+  const entries = await readdir(folder, { withFileTypes: true })
+  await Promise.all(entries.filter(entry => entry.isFile()).map(({ name }) => syncFile(join(folder, name))))
+  for (const { name } of entries.filter(entry => entry.isDirectory())) await syncAll(join(folder, name))
+  await syncFolder(folder)
+}
+
+/** Without this a power cut could leave an empty file at the name. Windows flushes only what is open for writing. */
+async function syncFile(path: string): Promise<void> {
+  await sync(path, process.platform === 'win32' ? 'r+' : 'r')
+}
+
 /** Without this a power cut could undo the rename. Windows cannot open a folder, and needs no such thing. */
 async function syncFolder(folder: string): Promise<void> {
-  if (process.platform === 'win32') return
-  const handle = await open(folder, 'r')
+  if (process.platform !== 'win32') await sync(folder, 'r')
+}
+
+async function sync(path: string, flags: 'r' | 'r+'): Promise<void> {
+  const handle = await open(path, flags)
   try {
     await handle.sync()
   } finally {

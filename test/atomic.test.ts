@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, type FileHandle, mkdir, mkdtemp, open, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { basename, join, relative } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { checkWritable, temporaryPath, writeAtomic } from '../atomic.js'
+import { checkWritable, replaceFolder, settleFolder, temporaryPath, writeAtomic } from '../atomic.js'
 
 describe('the atomic writer', () => {
   let folder: string
@@ -66,5 +66,57 @@ describe('the atomic writer', () => {
     const { symlink } = await import('node:fs/promises')
     await symlink('/dev/full', temporaryPath(join(folder, 'b.png'), '1-9'))
     await assert.rejects(writeAtomic(join(folder, 'b.png'), Buffer.alloc(10), '1-9'), { code: 'no-space' })
+  })
+})
+
+describe('a folder that is replaced', () => {
+  let home: string
+  before(async () => {
+    home = await mkdtemp(join(tmpdir(), 'uprez-replace-'))
+  })
+  after(() => rm(home, { recursive: true }))
+
+  // Where a system tells what is flushed.
+  it('is flushed to the disk before it takes its place, and the place after', { skip: process.platform !== 'linux' }, async context => {
+    const parent = join(home, 'flushed')
+    await mkdir(parent)
+    const handle = await open(parent)
+    const prototype: FileHandle = Object.getPrototypeOf(handle)
+    await handle.close()
+    const { sync } = prototype
+    const flushed: string[] = []
+    context.mock.method(prototype, 'sync', async function (this: FileHandle) {
+      flushed.push(relative(parent, await readlink(`/proc/self/fd/${this.fd}`)).replace(/-[^/]*/, ''))
+      await sync.call(this)
+    })
+    await replaceFolder(join(parent, 'net'), async temporary => {
+      await mkdir(join(temporary, 'deep'))
+      for (const name of ['a', 'deep/b']) await writeFile(join(temporary, name), name)
+    })
+    assert.deepEqual(flushed, ['.net.new/a', '.net.new/deep/b', '.net.new/deep', '.net.new', ''])
+    assert.deepEqual(await readdir(parent), ['net'])
+  })
+
+  /** A folder with folders in it, each with a file that tells its first name. */
+  async function folderWith(name: string, names: string[]): Promise<string> {
+    for (const inner of names) {
+      await mkdir(join(home, name, inner), { recursive: true })
+      await writeFile(join(home, name, inner, 'origin'), inner)
+    }
+    return join(home, name)
+  }
+
+  it('stands again where a kill had left its place empty', async () => {
+    const parent = await folderWith('empty', ['.net.old-12345678', '.net.new-12345678', '.network.old-12345678'])
+    await settleFolder(join(parent, 'net'))
+    assert.deepEqual((await readdir(parent)).sort(), ['.network.old-12345678', 'net'])
+    assert.equal(await readFile(join(parent, 'net/origin'), 'utf8'), '.net.old-12345678')
+  })
+
+  it('stays where it is settled, and what a kill left beside it goes', async () => {
+    const parent = await folderWith('taken', ['net', '.net.old-12345678', '.net.new-87654321'])
+    await settleFolder(join(parent, 'net'))
+    assert.deepEqual(await readdir(parent), ['net'])
+    assert.equal(await readFile(join(parent, 'net/origin'), 'utf8'), 'net')
   })
 })

@@ -1,6 +1,6 @@
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { writeAtomic, writeError } from '../atomic.js'
+import { settleFolder, writeAtomic, writeError } from '../atomic.js'
 import { UprezError } from '../errors.js'
 import { defaultEngine } from '../nets/engine.js'
 import { hasCheckpoint } from './checkpoint.js'
@@ -15,6 +15,7 @@ const MAY_CHANGE = new RegExp(
   [
     'engine|keep|(every|best)\\..*',
     'data\\.(folders|pairs|workers|cacheMb|source|licence)',
+    'network\\.path|losses\\.(module\\.path|feature\\.file)',
     'schedule\\.(steps|minimum|milestones|gamma)',
     'optimizer\\.(learningRate|criticLearningRate|clipNorm|accumulate)',
   ]
@@ -65,7 +66,7 @@ export async function openRun(
   }
   const release = await lockRun(folder)
   for (const [name, before, now] of changes) say(`${name} changes from ${before} to ${now}`)
-  await removeHalves(folder)
+  for (const name of ['generator', 'best']) await settleFolder(join(folder, name))
   const begun = await hasCheckpoint(join(folder, 'checkpoint'))
   if (!begun) say(`${folder} has no checkpoint yet: beginning at step 1`)
   return { config, resume: begun, release }
@@ -96,12 +97,6 @@ async function makeEmpty(folder: string): Promise<void> {
     expected: 'a new or empty folder',
     got: folder,
   })
-}
-
-/** What a killed run left of a generator that was being replaced. */
-async function removeHalves(folder: string): Promise<void> {
-  const halves = (await readdir(folder)).filter(name => /^\.(generator|best)\.(new|old)-/.test(name))
-  await Promise.all(halves.map(name => rm(join(folder, name), { recursive: true, force: true })))
 }
 
 function notARun(folder: string): UprezError {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { openRun, saveConfig } from '../../train/run-folder.js'
@@ -52,6 +52,27 @@ test('resuming keeps what the run was begun with, and says what changes', async 
   ])
 })
 
+test('modules of the user and files of weights may have moved since the run was begun; what they count for may not change', async () => {
+  const folder = join(home, 'moved')
+  const at = (place: string) => ({
+    network: { kind: 'module', path: `${place}/net.mjs` },
+    'losses.module.path': `${place}/loss.mjs`,
+    'losses.feature.file': `${place}/vgg19.pth`,
+  })
+  const { config, release } = await openRun(folder, 'tiny', { ...options, ...at('/a') }, false, silent)
+  await saveConfig(folder, config)
+  await release()
+  const opened = await openRun(folder, 'tiny', at('/b'), true, silent)
+  await opened.release()
+  const { network, losses } = opened.config
+  assert.deepEqual([network, losses.module?.path, losses.feature.file], [at('/b').network, '/b/loss.mjs', '/b/vgg19.pth'])
+
+  const other = { ...at('/b'), 'losses.module.weight': 2 }
+  await assert.rejects(openRun(folder, 'tiny', other, true, silent), { code: 'run-mismatch', param: 'losses.module.weight' })
+  const ours = await begunRun('ours')
+  await assert.rejects(openRun(ours, 'tiny', at('/b'), true, silent), { code: 'run-mismatch', param: 'network.kind' })
+})
+
 test('a run is not resumed with another preset, network or kind of sample', async () => {
   const folder = await begunRun('other')
   const cases = [
@@ -85,13 +106,24 @@ test('resuming where no run was begun is not-a-run; a run killed before its firs
   await release()
   await mkdir(join(early, 'checkpoint'))
   await writeFile(join(early, 'checkpoint/.step-00000001.safetensors.7.tmp'), 'half')
-  for (const half of ['.generator.new-12345678', '.best.old-12345678']) await mkdir(join(early, half))
+  for (const half of ['.generator.new-12345678', '.best.new-12345678']) await mkdir(join(early, half))
   const said: string[] = []
   const opened = await openRun(early, 'tiny', {}, true, line => said.push(line))
   assert.equal(opened.resume, false)
   assert.match(said.join(), /no checkpoint yet: beginning at step 1/)
   await opened.release()
   assert.deepEqual((await readdir(early)).sort(), ['checkpoint', 'config.json'])
+})
+
+test('a run killed while its best generator was being replaced goes on with the one before', async () => {
+  const folder = await begunRun('between')
+  for (const half of ['.best.new-12345678', '.best.old-12345678']) {
+    await mkdir(join(folder, half))
+    await writeFile(join(folder, half, 'origin'), half)
+  }
+  await (await openRun(folder, 'tiny', {}, true, silent)).release()
+  assert.deepEqual((await readdir(folder)).sort(), ['best', 'checkpoint', 'config.json'])
+  assert.equal(await readFile(join(folder, 'best/origin'), 'utf8'), '.best.old-12345678')
 })
 
 test('while one trains in it, nobody else opens the run, and a run that is refused is left free', async () => {
