@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { UprezError } from '../errors.js'
+import type { Config } from './config.js'
 import { parseDuration } from './duration.js'
 import { PRESETS } from './presets.js'
 
@@ -49,16 +50,18 @@ export function addTrainCommand(program: Command): void {
     .option('--options', 'print what every option means, and stop')
     .option('--preview <file>', 'write a picture of what the network will see (PNG), and stop')
     .action(async (options: TrainOptions) => {
-      const { allOptions, NO_PRESET, parseOverride, readOptionFile, resolveConfig } = await import('./config.js')
+      const { allOptions, joinOverrides, NO_PRESET, override, parseOverride, readOptionFile, resolveConfig } = await import('./config.js')
       if (options.options) {
         const { optionsTable } = await import('./options.js')
         return console.log(optionsTable(allOptions()))
       }
       const file = options.opt ? await readOptionFile(options.opt) : { preset: undefined, overrides: {} }
-      const preset = options.preset ?? file.preset ?? (await begunPreset(options)) ?? (options.opt ? NO_PRESET : undefined)
+      const begun = await begunConfig(options)
+      const preset = options.preset ?? file.preset ?? begun?.preset ?? (options.opt ? NO_PRESET : undefined)
       if (preset === undefined) missing('--preset', 'names what to train', presets)
-      const overrides = { ...file.overrides, ...Object.fromEntries(options.set.map(parseOverride)), ...shortcuts(options) }
-      const config = resolveConfig(preset, overrides)
+      const sets = options.set.map(text => Object.fromEntries([parseOverride(text)]))
+      const overrides = joinOverrides([file.overrides, ...sets, shortcuts(options)])
+      const config = begun ? override({ ...begun, preset }, overrides) : resolveConfig(preset, overrides)
       if (options.printConfig) return console.log(JSON.stringify(config, null, 2))
       const noData = config.data.folders.length === 0 && config.data.pairs.length === 0
       if (noData && !options.resume) missing('--data', 'names the images', 'one or more folders')
@@ -96,11 +99,11 @@ function shortcuts(options: TrainOptions): Record<string, unknown> {
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
 }
 
-/** A run that goes on knows its preset. */
-async function begunPreset({ resume, output }: TrainOptions): Promise<string | undefined> {
+/** What a run that goes on was begun with. */
+async function begunConfig({ resume, output }: TrainOptions): Promise<Config | undefined> {
   if (!resume || output === undefined) return undefined
   const { readConfig } = await import('./run-folder.js')
-  return (await readConfig(output))?.preset
+  return readConfig(output)
 }
 
 function missing(option: string, does: string, expected: string): never {

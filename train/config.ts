@@ -58,7 +58,8 @@ export type Config = z.infer<typeof configSchema>
 /**
  * Resolves preset, option file and overrides into one configuration.
  * @param preset a name of `PRESETS`, or `NO_PRESET`
- * @param overrides options by full name, or whole groups, with their values: an option file's and `--set`'s
+ * @param overrides options by full name, or whole groups, with their values: an option file's and `--set`'s; null: the default, not
+ * what the preset says
  * @throws UprezError `unknown-option`, naming the nearest option, or `invalid-option`
  */
 export function resolveConfig(preset: string, overrides: Record<string, unknown>): Config {
@@ -75,11 +76,15 @@ export function resolveConfig(preset: string, overrides: Record<string, unknown>
   if (preset === NO_PRESET) return config
   const scale = parseConfig({ preset, ...base }).scale
   if (config.scale === scale) return config
-  throw new UprezError('invalid-option', `the preset ${preset} is for scale ${scale}: copy it with --print-config into an option file`, {
-    param: 'scale',
-    expected: String(scale),
-    got: String(config.scale),
-  })
+  throw new UprezError(
+    'invalid-option',
+    `the preset ${preset} is for scale ${scale}: copy it with --print-config into an option file, and give that with --preset none`,
+    {
+      param: 'scale',
+      expected: String(scale),
+      got: String(config.scale),
+    },
+  )
 }
 
 /** The configuration with some options set to other values; as `resolveConfig`. */
@@ -91,11 +96,17 @@ export function override(config: Record<string, unknown>, overrides: Record<stri
     refuseUnknown(path)
     input = merge(input, nested(path, value))
   }
-  return parseConfig(input)
+  return parseConfig(withoutNulls(input))
 }
 
-export function parseConfig(input: unknown): Config {
-  const result = configSchema.safeParse(isGroup(input) ? withKinds(input) : input)
+/** Overrides of several places as one, the later over the earlier, option by option inside of groups. */
+export function joinOverrides(places: Record<string, unknown>[]): Record<string, unknown> {
+  return places.reduce(merge, {})
+}
+
+export function parseConfig(given: unknown): Config {
+  const input = isGroup(given) ? withKinds(given) : given
+  const result = configSchema.safeParse(input)
   if (result.success) return result.data
   const issue = result.error.issues[0]!
   const path = issue.path.join('.')
@@ -206,7 +217,7 @@ function merge(base: Record<string, unknown>, more: Record<string, unknown>): Re
   const merged = { ...base }
   for (const [name, value] of Object.entries(more)) {
     const before = base[name]
-    if (isGroup(value) && before !== undefined && !isGroup(before)) {
+    if (isGroup(value) && before !== undefined && before !== null && !isGroup(before)) {
       throw new UprezError('invalid-option', `${name} was given a value and options inside it`, { param: name, got: String(before) })
     }
     const another = KINDS.has(name) && isGroup(value) && 'kind' in value && value.kind !== kindIn(name, before)
@@ -217,6 +228,12 @@ function merge(base: Record<string, unknown>, more: Record<string, unknown>): Re
 
 function kindIn(group: string, value: unknown): unknown {
   return (value as { kind?: unknown } | undefined)?.kind ?? (DEFAULT_KINDS as Record<string, { kind: string }>)[group]?.kind
+}
+
+/** What is set to null is as if nobody had named it. */
+function withoutNulls(group: Record<string, unknown>): Record<string, unknown> {
+  const named = Object.entries(group).filter(([, value]) => value !== null)
+  return Object.fromEntries(named.map(([name, value]) => [name, isGroup(value) ? withoutNulls(value) : value]))
 }
 
 /** A group that does not say its kind is of the default one. */

@@ -29,6 +29,7 @@ interface Node {
   minimum?: number
   maximum?: number
   exclusiveMinimum?: number
+  exclusiveMaximum?: number
 }
 
 /** Every option of a schema, group by group in its order. */
@@ -93,9 +94,10 @@ function typeOf(node: Node): string {
 }
 
 /** zod writes the bounds of safe integers for every integer: those say nothing. */
-function bounds({ minimum, maximum, exclusiveMinimum }: Node): string {
+function bounds({ minimum, maximum, exclusiveMinimum, exclusiveMaximum }: Node): string {
   const from = exclusiveMinimum ?? (minimum === Number.MIN_SAFE_INTEGER ? undefined : minimum)
   const to = maximum === Number.MAX_SAFE_INTEGER ? undefined : maximum
+  if (from !== undefined && exclusiveMaximum !== undefined) return ` ${from}…<${exclusiveMaximum}`
   if (from !== undefined && to !== undefined) return ` ${from}…${to}`
   if (from !== undefined) return exclusiveMinimum === undefined ? ` ≥ ${from}` : ` > ${from}`
   return to === undefined ? '' : ` ≤ ${to}`

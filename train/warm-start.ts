@@ -16,7 +16,7 @@ import { readConfig } from './run-folder.js'
  * Begins the networks of a recipe with trained weights, as `from` (generator) and `fromCritic` ask, layer by layer: same
  * name, same shapes. So a ×2 generator can begin from a ×4 one, all but its last layer.
  * @throws UprezError `unknown-model`, `no-input` where there are no weights, `run-mismatch` where no layer fits,
- * `invalid-option` for a critic's weights where the recipe has none
+ * `invalid-option` for a critic's weights where the recipe, or the run they are of, has none
  */
 export async function warmStart(tf: Tf, config: Config, recipe: Recipe, say: (line: string) => void): Promise<void> {
   const { from, fromCritic } = config
@@ -53,7 +53,7 @@ function takeOver(network: TF.LayersModel, source: TF.LayersModel, from: string,
     return !fits
   })
   if (fresh.length < layers.length) return { taken: layers.length - fresh.length, fresh: fresh.map(({ name }) => name) }
-  throw new UprezError('run-mismatch', `no layer of ${from} fits this network`, {
+  throw new UprezError('run-mismatch', `no layer of ${from} fits this network; ${otherwise(param)}`, {
     param,
     expected: `layers such as ${describe(network)}`,
     got: describe(source),
@@ -63,7 +63,21 @@ function takeOver(network: TF.LayersModel, source: TF.LayersModel, from: string,
 /** A run's folder, a folder that holds a network itself (such as RUN/best), a model's folder, or its id. */
 async function generatorFolder(from: string): Promise<string> {
   const found = [from, join(from, 'generator'), join(from, 'weights')].find(folder => existsSync(join(folder, 'model.json')))
-  return found ?? join((await findModel(from)).folder, 'weights')
+  if (found) return found
+  const { folder } = await findModel(from).catch(cause => {
+    throw new UprezError('unknown-model', `the generator cannot begin from ${from}: ${(cause as Error).message}; ${otherwise('from')}`, {
+      param: 'from',
+      expected: 'a run, the folder of a model, or its id',
+      got: from,
+      cause,
+    })
+  })
+  return join(folder, 'weights')
+}
+
+/** A preset may name a beginning that its user does not have, or whose layers do not fit what was set. */
+function otherwise(param: string): string {
+  return `begin with another by --set ${param}=…, or anew by --set ${param}=null`
 }
 
 /** A critic is kept in the checkpoints of its run only: made as that run's configuration says, then given its numbers. */
@@ -76,8 +90,15 @@ async function loadCritic(tf: Tf, run: string, say: (line: string) => void): Pro
       got: run,
     })
   }
-  const critic = openCritic(tf, config)
   const file = await newestCheckpoint(join(run, 'checkpoint'), say)
+  if (!file.vectors.has('critic.parameters')) {
+    throw new UprezError('invalid-option', `${run} has no critic: it was trained by the recipe ${config.recipe}`, {
+      param: 'fromCritic',
+      expected: 'the folder of an adversarial run',
+      got: run,
+    })
+  }
+  const critic = openCritic(tf, config)
   for (const [name, variables] of [
     ['critic.parameters', trainableVariables(critic)],
     ['critic.others', otherVariables(critic)],

@@ -5,7 +5,6 @@ import { layersOf } from '../layers.js'
 
 export const fastSchema = z.strictObject({
   kind: z.literal('fast'),
-  colours: z.literal(3).default(3).describe('input and output colour channels'),
   channels: z.int().min(1).max(512).default(32).describe('feature channels; multiples of 16 run best'),
   blocks: z.int().min(0).max(64).default(11).describe('3×3 convolutions between the first and the last'),
   slope: z.number().min(0).max(1).default(0.1).describe('slope of the leaky ReLU'),
@@ -25,11 +24,11 @@ export const fastSchema = z.strictObject({
  */
 export function fastGenerator(tf: Tf, config: z.infer<typeof fastSchema>, scale: number, seed: number): TF.LayersModel {
   const { pixelShuffle, repeatChannels, collapsibleConv } = layersOf(tf)
-  const { channels, blocks, slope, expansion, colours } = config
+  const { channels, blocks, slope, expansion } = config
   const conv = (name: string, filters: number, options: { identity?: boolean; slope: number; gain: number }) =>
     collapsibleConv({ name, filters, kernelSize: 3, expansion, seed, identity: false, ...options })
 
-  const input = tf.input({ shape: [null, null, colours], name: 'image' })
+  const input = tf.input({ shape: [null, null, 3], name: 'image' })
   const first = conv('first', channels, { slope, gain: 1 }).apply(input) as TF.SymbolicTensor
   let features = first
   for (let i = 1; i <= blocks; i++) {
@@ -37,7 +36,7 @@ export function fastGenerator(tf: Tf, config: z.infer<typeof fastSchema>, scale:
     features = conv(`block${i}`, channels, { slope, identity: true, gain: 0.3 }).apply(features) as TF.SymbolicTensor
   }
   const skipped = tf.layers.add({ name: 'skip' }).apply([features, first]) as TF.SymbolicTensor
-  const details = conv('last', colours * scale ** 2, { slope: 1, gain: 0.1 }).apply(skipped) as TF.SymbolicTensor
+  const details = conv('last', 3 * scale ** 2, { slope: 1, gain: 0.1 }).apply(skipped) as TF.SymbolicTensor
   const enlarged = repeatChannels({ name: 'enlarged', times: scale ** 2 }).apply(input) as TF.SymbolicTensor
   const sum = tf.layers.add({ name: 'sum' }).apply([details, enlarged]) as TF.SymbolicTensor
   const output = pixelShuffle({ name: 'shuffle', scale }).apply(sum) as TF.SymbolicTensor

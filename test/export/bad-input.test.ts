@@ -16,7 +16,7 @@ import { temporaryFolder } from '../support/training.js'
 const tf = await useEngine('wasm')
 const home = await temporaryFolder()
 
-const small = () => makeGenerator(tf, { kind: 'fast', colours: 3, channels: 4, blocks: 1, slope: 0.1, expansion: 6 }, 2, 5)
+const small = () => makeGenerator(tf, { kind: 'fast', channels: 4, blocks: 1, slope: 0.1, expansion: 6 }, 2, 5)
 
 /** A layers model in a folder, as tfjs' converter writes it: in two shards. */
 async function writeNetwork(name: string, model: TF.LayersModel = small()): Promise<string> {

@@ -19,7 +19,7 @@ import { temporaryFolder } from '../support/training.js'
 const tf = await useEngine('wasm')
 const home = await temporaryFolder()
 
-const generator = () => makeGenerator(tf, { kind: 'fast', colours: 3, channels: 4, blocks: 1, slope: 0.1, expansion: 6 }, 3, 5)
+const generator = () => makeGenerator(tf, { kind: 'fast', channels: 4, blocks: 1, slope: 0.1, expansion: 6 }, 3, 5)
 
 async function writeNetwork(name: string, model: TF.LayersModel): Promise<string> {
   await saveModel(model, join(home, name))

@@ -15,7 +15,7 @@ import { saveModel } from '../../nets/model-files.js'
 import { openSession } from '../../probe/session.js'
 
 const tf = await useEngine('wasm')
-const config: GeneratorConfig = { kind: 'fast', colours: 3, channels: 16, blocks: 2, slope: 0.1, expansion: 24 }
+const config: GeneratorConfig = { kind: 'fast', channels: 16, blocks: 2, slope: 0.1, expansion: 24 }
 const about = {
   scale: 2,
   ...networkFacts(makeGenerator(tf, config, 2, 5)),

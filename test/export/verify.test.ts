@@ -10,7 +10,7 @@ import { networkFacts } from '../../nets/facts.js'
 import { makeGenerator } from '../../nets/generator.js'
 
 const tf = await useEngine('wasm')
-const model = makeGenerator(tf, { kind: 'fast', colours: 3, channels: 16, blocks: 2, slope: 0.1, expansion: 24 }, 2, 5)
+const model = makeGenerator(tf, { kind: 'fast', channels: 16, blocks: 2, slope: 0.1, expansion: 24 }, 2, 5)
 const claims = { scale: 2, ...networkFacts(model) }
 const whole = exportGraph(model)
 
@@ -126,7 +126,7 @@ test('a change too small to see passes, and numbers in the thousands may differ 
 
 test('weights that are no numbers are found before anything is run, in nested models too', async () => {
   const input = tf.input({ shape: [null, null, 3] })
-  const inner = makeGenerator(tf, { kind: 'fast', colours: 3, channels: 4, blocks: 1, slope: 0.1, expansion: 6 }, 2, 5)
+  const inner = makeGenerator(tf, { kind: 'fast', channels: 4, blocks: 1, slope: 0.1, expansion: 6 }, 2, 5)
   const outer = tf.model({ inputs: input, outputs: inner.apply(input) as TF.SymbolicTensor })
   await refuseBrokenWeights(outer)
   const weight = inner.layers.find(layer => layer.weights.length > 0)!.weights[0]!

@@ -9,7 +9,7 @@ import { makeGenerator } from '../../nets/generator.js'
 import { loadModel, saveModel } from '../../nets/model-files.js'
 
 const tf = await useEngine('cpu')
-const make = (seed: number) => makeGenerator(tf, { kind: 'fast', colours: 3, channels: 8, blocks: 1, slope: 0.1, expansion: 4 }, 2, seed)
+const make = (seed: number) => makeGenerator(tf, { kind: 'fast', channels: 8, blocks: 1, slope: 0.1, expansion: 4 }, 2, seed)
 let folder = ''
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'uprez-files-'))

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdir, readFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { readMetrics, temporaryFolder, uprez, writePhotos } from '../support/training.js'
@@ -92,4 +92,14 @@ test('--print-config prints every option with its value', async () => {
   const { code, stdout } = await uprez(['train', '--preset', 'fast-x4', '--print-config'])
   assert.equal(code, 0)
   assert.equal(JSON.parse(stdout).schedule.warmup, 500)
+})
+
+test('--print-config of a run that goes on prints what it was begun with and what is given now', async () => {
+  const run = join(home, 'begun')
+  const begun = await uprez(['train', '--preset', 'tiny', '--set', 'data={"patch":8}', '--set', 'data={"batch":4}', '--print-config'])
+  await mkdir(run)
+  await writeFile(join(run, 'config.json'), begun.stdout)
+  const resumed = await uprez(['train', '--resume', '-o', run, '--steps', '7', '--print-config'])
+  const { schedule, data } = JSON.parse(resumed.stdout)
+  assert.deepEqual([data.patch, data.batch, schedule.steps], [8, 4, 7])
 })

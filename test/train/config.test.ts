@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import {
   allOptions,
   differences,
+  joinOverrides,
   NO_PRESET,
   overridesOf,
   parseConfig,
@@ -22,6 +23,45 @@ test('every preset is valid and survives being written down', () => {
     assert.deepEqual(parseConfig(JSON.parse(JSON.stringify(config))), config)
     assert.deepEqual(overridesOf(config), {}, preset)
   }
+})
+
+test('a preset holds only what differs from the defaults', () => {
+  const isGroup = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
+  const leaves = (value: object, path: string): [string, unknown][] =>
+    Object.entries(value).flatMap(([key, inner]) => (isGroup(inner) ? leaves(inner, `${path}${key}.`) : [[path + key, inner]]))
+  for (const [name, preset] of Object.entries(PRESETS)) {
+    for (const [option, value] of leaves(preset, '')) {
+      // The kind of a group must be said where the group is not of the default one; its own options then have defaults of that kind.
+      if (option.endsWith('.kind')) continue
+      const { [option]: _, ...others } = Object.fromEntries(leaves(preset, ''))
+      const without = new Map(leaves(resolveConfig(NO_PRESET, others), ''))
+      assert.notDeepEqual(without.get(option), value, `${name}: ${option}`)
+    }
+  }
+})
+
+test('null takes an option back to its default, whatever the preset says', () => {
+  assert.equal(resolveConfig('fast-x2', {}).from, 'fast-x4')
+  assert.equal(resolveConfig('fast-x2', { from: null }).from, undefined)
+  assert.equal(resolveConfig('srgan-x4', { critic: null, 'losses.gan': null }).critic, undefined)
+  assert.equal(resolveConfig('srgan-x4', { 'losses.gan.weight': null }).losses.gan.weight, resolveConfig(NO_PRESET, {}).losses.gan.weight)
+  assert.deepEqual(resolveConfig('tiny', { network: null }).network, resolveConfig(NO_PRESET, {}).network)
+  assert.equal(resolveConfig('tiny', { network: null, 'network.channels': 8 }).network.kind, 'fast')
+})
+
+test('overrides of several places are joined option by option, the later over the earlier', () => {
+  const file = { data: { patch: 16, source: 'mine' }, network: { kind: 'srvgg', blocks: 3 } }
+  const joined = joinOverrides([
+    file,
+    { data: { patch: 32 } },
+    { 'schedule.steps': 5 },
+    { network: { kind: 'module', path: '/my-net.mjs' } },
+  ])
+  assert.deepEqual(joined, {
+    data: { patch: 32, source: 'mine' },
+    network: { kind: 'module', path: '/my-net.mjs' },
+    'schedule.steps': 5,
+  })
 })
 
 test('an override changes one option and leaves its neighbours and the preset alone', () => {
@@ -49,6 +89,10 @@ test('a misspelt option, group or preset names the nearest', () => {
     message: /losses\.pixel\.lumma; did you mean losses\.pixel\.luma\?/,
   })
   assert.throws(unknown('preset=fast-x4'), { code: 'unknown-option' })
+  assert.throws(unknown('degradation.clean=0.2'), {
+    code: 'unknown-option',
+    message: /unknown option degradation\.clean of degradation\.kind = bicubic/,
+  })
   assert.throws(() => resolveConfig('srgann-x4', {}), {
     code: 'invalid-option',
     message: /unknown preset srgann-x4; did you mean srgan-x4\?/,
@@ -63,9 +107,10 @@ test('a value of the wrong kind or out of bounds is refused with its option, wha
     'schedule.steps=1.5',
     'data.patch=3',
     'ema=2',
+    'optimizer.beta1=1',
+    'losses.gan.penalty=0',
     'engine=cuda',
     'data=5',
-    'network=null',
   ]) {
     const [name, value] = parseOverride(text)
     assert.throws(set(text), { code: 'invalid-option', param: name, got: String(value), expected: /./ }, text)

@@ -8,6 +8,7 @@ import { loadModel } from '../../nets/model-files.js'
 import { loadCheckpoint } from '../../train/checkpoint.js'
 import { type Config, resolveConfig } from '../../train/config.js'
 import { makeRecipe } from '../../train/recipes/index.js'
+import { saveConfig } from '../../train/run-folder.js'
 import { warmStart } from '../../train/warm-start.js'
 import { temporaryFolder, trainLeg, writePhotos } from '../support/training.js'
 
@@ -95,21 +96,28 @@ test('the card tells what a run began with, by its name alone', async () => {
 
 test('what cannot be begun with is refused, with the reason', async () => {
   const pixel = join(home, 'pixel')
-  const { recipe: _, critic: __, ...alone } = gan
+  // Recipes without a critic once took the options of one.
+  const idle = join(home, 'idle-critic')
+  const { recipe: _, critic, ...alone } = gan
   await trainLeg(tf, { config: resolveConfig('tiny', alone), folder: pixel })
+  await cp(pixel, idle, { recursive: true })
+  await saveConfig(idle, resolveConfig('tiny', { ...alone, critic }))
   const empty = join(home, 'empty')
   await mkdir(empty)
   const bare = join(home, 'bare')
   await cp(run, bare, { recursive: true })
   await rm(join(bare, 'checkpoint'), { recursive: true })
   const cases: [Record<string, unknown>, object][] = [
-    [{ from: 'no-such-model' }, { code: 'unknown-model' }],
+    [{ from: 'no-such-model' }, { code: 'unknown-model', param: 'from', message: /no-such-model.* anew by --set from=null/ }],
     [{ from: empty }, { code: 'unknown-model' }],
     [
       { from: run, network: { kind: 'fast', channels: 8 } },
-      { code: 'run-mismatch', param: 'from', message: /no layer of .*run fits/ },
+      { code: 'run-mismatch', param: 'from', message: /no layer of .*run fits.* anew by --set from=null/ },
     ],
-    [{ fromCritic: pixel }, { code: 'invalid-option', param: 'critic' }],
+    ...[pixel, idle].map((fromCritic): [Record<string, unknown>, object] => [
+      { fromCritic },
+      { code: 'invalid-option', param: 'fromCritic', got: fromCritic, message: /has no critic.* pixel$/ },
+    ]),
     [{ fromCritic: empty }, { code: 'not-a-run', param: 'fromCritic' }],
     [{ fromCritic: bare }, { code: 'not-a-run', got: 'no checkpoint' }],
     [
@@ -117,7 +125,7 @@ test('what cannot be begun with is refused, with the reason', async () => {
       { code: 'run-mismatch', param: 'fromCritic' },
     ],
     [
-      { fromCritic: run, recipe: 'pixel' },
+      { fromCritic: run, recipe: 'pixel', critic: null },
       { code: 'invalid-option', param: 'fromCritic', message: /pixel has no critic/ },
     ],
   ]

@@ -39,7 +39,7 @@ export const lossesSchema = z.strictObject({
     .strictObject({
       weight: weight(5e-3),
       kind: z.enum(['vanilla', 'lsgan', 'hinge', 'relativistic', 'wasserstein']).default('vanilla'),
-      penalty: weight(10).describe('wasserstein: λ of the gradient penalty'),
+      penalty: z.number().positive().default(10).describe('wasserstein: λ of the gradient penalty'),
       drift: weight(1e-3).describe("wasserstein: weight of the critic's squared answers to originals"),
       clip: z.number().positive().optional().describe("wasserstein: bound of the critic's weights, in place of the penalty"),
       criticSteps: z.int().positive().default(1).describe('steps of the critic for each step of the generator'),

@@ -1,10 +1,17 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { Config } from '../config.js'
+import { lossesSchema } from '../losses/options.js'
 import type { Recipe } from '../recipe.js'
-import { superResolution, type Tools } from './tools.js'
+import { refuse, superResolution, type Tools } from './tools.js'
 import { partsOf } from './trainee.js'
 
-/** One generator, and the losses between its output and the original; no critic. */
+/**
+ * One generator, and the losses between its output and the original; no critic.
+ * @throws UprezError `invalid-option` where the options ask for a contest
+ */
 export function pixelRecipe(tools: Tools): Recipe {
   const { tf, config, generator, losses, ledger } = tools
+  refuseContest(config)
   return {
     networks: { generator: generator.network },
     optimizers: { generator: generator.adam },
@@ -21,4 +28,12 @@ export function pixelRecipe(tools: Tools): Recipe {
       return ledger.read()
     },
   }
+}
+
+function refuseContest(config: Config): void {
+  const { critic, losses, schedule } = config
+  if (critic) throw refuse(config, 'critic', 'none (--set critic=null)', critic.kind)
+  if (schedule.pixelSteps > 0) throw refuse(config, 'schedule.pixelSteps', '0', String(schedule.pixelSteps))
+  if (isDeepStrictEqual(losses.gan, lossesSchema.parse({}).gan)) return
+  throw refuse(config, 'losses.gan', 'the default (--set losses.gan=null)', JSON.stringify(losses.gan))
 }

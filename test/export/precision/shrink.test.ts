@@ -19,7 +19,7 @@ import { drawAlpha, drawGrey, drawPhoto } from '../../support/draw.js'
 
 const tf = await useEngine('wasm')
 const CHANNELS = 16
-const config: GeneratorConfig = { kind: 'fast', colours: 3, channels: CHANNELS, blocks: 2, slope: 0.1, expansion: 0 }
+const config: GeneratorConfig = { kind: 'fast', channels: CHANNELS, blocks: 2, slope: 0.1, expansion: 0 }
 let folder = ''
 let run = ''
 
