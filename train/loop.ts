@@ -40,6 +40,8 @@ export async function train({ tf, config, recipe, images, folder, resume, report
 
   let progress: Progress = resume ? await loadCheckpoint(tf, checkpoints, recipe, report.say) : { step: 0, best: null }
   if (resume) report.say(`going on after step ${progress.step}`)
+  const first = progress.step + 1
+  const modules = ownModules(config)
   let saved: number | undefined
   const journal = await openJournal(folder, progress.step)
   const batches = openStream()
@@ -52,14 +54,16 @@ export async function train({ tf, config, recipe, images, folder, resume, report
       const tensors = tf.memory().numTensors
       const values = await recipe.step(material, step)
       guard(values, step)
-      if (tf.memory().numTensors !== tensors) throw new Error(`step ${step} left ${tf.memory().numTensors - tensors} tensors behind`)
+      const left = tf.memory().numTensors - tensors
+      // A module may make at its first call what it needs at every one.
+      if (left !== 0 && !(modules.length > 0 && step === first)) throw leftBehind(step, left, modules)
       progress = { ...progress, step }
       clock.stepped()
       report.step({ step, steps: schedule.steps, values, ...clock.read(), best: progress.best })
 
       const due = (frequency: number | undefined) => frequency !== undefined && step % frequency === 0
       const last = step === schedule.steps
-      if (due(every.log)) {
+      if (due(every.log) || last) {
         const { stepsPerSecond, waiting } = clock.read()
         await journal.numbers(step, { ...values, 'steps per second': stepsPerSecond, 'data wait': waiting })
       }
@@ -80,16 +84,18 @@ export async function train({ tf, config, recipe, images, folder, resume, report
     const scores = await recipe.validate(images.validation, done => report.busy(`step ${step}: validating`, done, images.validation.length))
     guard(scores, step)
     await journal.numbers(step, Object.fromEntries(Object.entries(scores).map(([name, value]) => [`validation/${name}`, value])))
-    const best: Best = { metric: config.best.metric, value: scored(scores, config.best.metric), step }
-    const isBest = beats(best, progress.best)
+    const { metric } = config.best
+    const value = scores[metric]
+    if (value === undefined)
+      report.say(`step ${step}: no best is kept: no picture for validation is large and textured enough for ${metric}`)
+    const best = value === undefined ? null : { metric, value, step }
+    const isBest = best !== null && beats(best, progress.best)
     if (isBest) {
       progress = { ...progress, best }
       await saveGenerator(recipe, config, step, images.training.length, join(folder, 'best'))
     }
     const list = Object.entries(scores).map(([name, value]) => `${name} ${value.toPrecision(5)}`)
-    report.say(
-      `step ${step}: validation ${list.join(', ')}${isBest ? `; best ${best.metric} so far, kept in ${join(folder, 'best')}` : ''}`,
-    )
+    report.say(`step ${step}: validation ${list.join(', ')}${isBest ? `; best ${metric} so far, kept in ${join(folder, 'best')}` : ''}`)
   }
 
   async function draw(step: number): Promise<void> {
@@ -133,13 +139,23 @@ function guard(values: Record<string, number>, step: number): void {
   )
 }
 
-function scored(scores: Record<string, number>, metric: string): number {
-  const value = scores[metric]
-  if (value !== undefined) return value
-  throw new UprezError('invalid-option', `best.metric is ${metric}, which this recipe does not measure`, {
-    param: 'best.metric',
-    expected: Object.keys(scores).join(', '),
-    got: metric,
+/** The options that name modules of the user's own which take part in a step. */
+function ownModules({ losses, network }: Config): string[] {
+  return [
+    ...(losses.module && losses.module.weight > 0 ? ['losses.module.path'] : []),
+    ...(network.kind === 'module' ? ['network.path'] : []),
+  ]
+}
+
+/** @param modules as `ownModules`; where there are none, it is our own fault */
+function leftBehind(step: number, count: number, modules: string[]): Error {
+  const message = `step ${step} left ${count} tensors behind`
+  const [param] = modules
+  if (param === undefined) return new Error(message)
+  return new UprezError('invalid-module', `${message}: after its first step, the module of ${modules.join(' or ')} must keep none`, {
+    param,
+    expected: 'tensors kept in its first step only',
+    got: `${count} at step ${step}`,
   })
 }
 

@@ -61,7 +61,8 @@ interface Axis {
 }
 
 function valueAxis(values: readonly number[], bySize: boolean): Axis {
-  const [least, most] = [Math.min(...values), Math.max(...values)]
+  // A long run's curve has more values than a call can have arguments.
+  const [least, most] = [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))]
   const [bottom, top] = [HEIGHT - EDGE.bottom, EDGE.top]
   if (bySize && least > 0 && most / least >= LOGARITHMIC) {
     const axis = linear(Math.log10(least), Math.log10(most), bottom, top)
@@ -71,7 +72,7 @@ function valueAxis(values: readonly number[], bySize: boolean): Axis {
   return linear(least - room, most + room, bottom, top)
 }
 
-/** Powers of ten, with their double and fivefold where they are few. */
+/** Powers of ten, with their threefold where they are few. */
 function decades(least: number, most: number): number[] {
   const [from, to] = [Math.floor(Math.log10(least)), Math.ceil(Math.log10(most))]
   const parts = to - from > 3 ? [1] : [1, 3]

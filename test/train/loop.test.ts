@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdir, readdir, readFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { before, test } from 'node:test'
 import { type Tf, useEngine } from '../../nets/engine.js'
-import { resolveConfig } from '../../train/config.js'
+import { type Config, resolveConfig } from '../../train/config.js'
 import type { Recipe } from '../../train/recipe.js'
+import { WITH_BATCH_NORM } from '../support/averages.js'
 import { readMetrics, temporaryFolder, trainLeg, writePhotos } from '../support/training.js'
 
 const home = await temporaryFolder()
@@ -25,8 +26,14 @@ before(async () => {
   tf = await useEngine('wasm')
 })
 
-test('a run goes on bit for bit where it was stopped, between two checkpoints', async () => {
-  const [straight, broken] = [join(home, 'straight'), join(home, 'broken')]
+for (const [kind, network] of Object.entries({ fast: {}, ...WITH_BATCH_NORM })) {
+  test(`${kind}: a run goes on bit for bit where it was stopped, between two checkpoints`, async () => {
+    await goesOn(kind, resolveConfig('tiny', { ...options, 'data.validation': 1, ...network }))
+  })
+}
+
+async function goesOn(kind: string, config: Config): Promise<void> {
+  const [straight, broken] = [join(home, `${kind}-straight`), join(home, `${kind}-broken`)]
   await trainLeg(tf, { config, folder: straight })
   assert.equal((await trainLeg(tf, { config, folder: broken, stopAfter: 5 })).done, 5)
   assert.deepEqual(await readdir(join(broken, 'checkpoint')), ['step-00000004.safetensors', 'step-00000005.safetensors'])
@@ -39,7 +46,7 @@ test('a run goes on bit for bit where it was stopped, between two checkpoints', 
     (await readMetrics(straight)).map(({ step }) => step),
     [2, 4, 6, 6, 8, 10, 12, 12],
   )
-})
+}
 
 test('a finished run that is resumed does nothing but see that its generator is there', async () => {
   const folder = join(home, 'finished')
@@ -118,6 +125,51 @@ test('a step that leaves tensors behind is an error, not a slow death', async ()
   for (const tensor of kept) tensor.dispose()
 })
 
+/** A module of the user's, as a file. */
+async function moduleOf(name: string, code: string): Promise<string> {
+  const path = join(home, `${name}.mjs`)
+  await writeFile(path, code)
+  return path
+}
+
+test('a loss of the user may keep what it makes at its first call', async () => {
+  const path = await moduleOf(
+    'caching-loss',
+    'let half; export default (tf, a, b) => a.sub(b).abs().mean().mul((half ??= tf.keep(tf.scalar(0.5))))',
+  )
+  const folder = join(home, 'caching-loss')
+  const own = resolveConfig('tiny', { ...options, 'losses.module.path': path })
+  assert.equal((await trainLeg(tf, { config: own, folder, stopAfter: 3 })).done, 3)
+  assert.equal((await trainLeg(tf, { config: own, folder, resume: true })).done, 12)
+})
+
+test('a module of the user that leaves tensors behind at every step is named', async () => {
+  const loss = await moduleOf('leaking-loss', 'export default (tf, a, b) => { tf.keep(tf.scalar(1)); return a.sub(b).abs().mean() }')
+  const leaking = resolveConfig('tiny', { ...options, 'losses.module.path': loss })
+  await assert.rejects(trainLeg(tf, { config: leaking, folder: join(home, 'leaking-loss') }), {
+    code: 'invalid-module',
+    param: 'losses.module.path',
+    message: /step 2 left 1 tensors behind/,
+  })
+
+  const network = await moduleOf(
+    'network',
+    `export default ({ tf, layers, scale }) => {
+      const image = tf.input({ shape: [null, null, 3] })
+      const pixels = tf.layers.conv2d({ filters: 3 * scale ** 2, kernelSize: 3, padding: 'same', activation: 'relu' }).apply(image)
+      return tf.model({ inputs: image, outputs: layers.pixelShuffle({ scale }).apply(pixels) })
+    }`,
+  )
+  const own = resolveConfig('tiny', { ...options, network: { kind: 'module', path: network } })
+  const kept: { dispose(): void }[] = []
+  const alter = at(3, () => kept.push(tf.zeros([1])))
+  await assert.rejects(trainLeg(tf, { config: own, folder: join(home, 'leaking-network'), alter }), {
+    code: 'invalid-module',
+    param: 'network.path',
+  })
+  for (const tensor of kept) tensor.dispose()
+})
+
 test('a full disk is no-space, and the checkpoints written before stand whole', async context => {
   const small = join(home, 'small-disk')
   await mkdir(small)
@@ -168,9 +220,36 @@ test('the best generator so far is kept, by the metric named, over an interrupti
   const down = resolveConfig('tiny', { ...often, 'best.metric': 'NIQE' })
   await trainLeg(tf, { config: down, folder: other, alter: scoring(scores) })
   assert.equal(await bestOf(other), 8)
+})
 
-  const leg = trainLeg(tf, { config: down, folder: join(home, 'best-none'), alter: scoring([{ 'PSNR-Y': 20 }]) })
-  await assert.rejects(leg, { code: 'invalid-option', param: 'best.metric', expected: 'PSNR-Y', got: 'NIQE' })
+test('where no picture is large enough for the metric of the best, a run says so, keeps none, and goes on', async () => {
+  const folder = join(home, 'best-none')
+  const natural = resolveConfig('tiny', { ...options, 'data.validation': 1, 'best.metric': 'NIQE' })
+  const { done, lines } = await trainLeg(tf, { config: natural, folder })
+  assert.equal(done, 12)
+  const said = lines.filter(line => line.includes('no best is kept'))
+  assert.deepEqual(
+    said.map(line => line.match(/^step (\d+): .* NIQE$/)?.[1]),
+    ['6', '12'],
+  )
+  assert.deepEqual(
+    (await readdir(folder)).filter(name => name === 'best' || name === 'checkpoint'),
+    ['checkpoint'],
+  )
+  const scores = (await readMetrics(folder)).filter(line => 'validation/PSNR-Y' in line)
+  assert.deepEqual(
+    scores.map(({ step }) => step),
+    [6, 12],
+  )
+})
+
+test('the last step is logged, however rarely the others are', async () => {
+  const folder = join(home, 'rarely')
+  await trainLeg(tf, { config: resolveConfig('tiny', { ...options, every: { log: 5 } }), folder })
+  assert.deepEqual(
+    (await readMetrics(folder)).map(({ step }) => step),
+    [5, 10, 12],
+  )
 })
 
 test('checkpoints, sheets of samples and histograms come as often, and as many stay, as asked for', async () => {

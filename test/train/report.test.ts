@@ -85,6 +85,12 @@ test('a curve keeps its peaks however many points it has, and rises where its va
   assert.ok(line.at(-1)!.y < line[0]!.y)
 })
 
+test('a curve may have more points than a call can have arguments', () => {
+  const points = Array.from({ length: 300_000 }, (_, i): [number, number] => [i, i])
+  const line = coordinates(drawChart({ points, smooth: false, bySize: true, label: 'long' }), 'line')
+  assert.ok(line.length <= 420 && line.at(-1)!.y < line[0]!.y)
+})
+
 test('what spans decades is drawn by size, a smooth line lies inside what it smooths', () => {
   const points = Array.from({ length: 200 }, (_, i): [number, number] => [i, 10 ** (-i / 50) * (i % 2 ? 1.2 : 0.8)])
   const line = coordinates(drawChart({ points, smooth: true, bySize: true, label: 'falls' }), 'line')
