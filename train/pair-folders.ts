@@ -19,6 +19,8 @@ const HIGH = /^(.*?)(gt|hq|hr|high)(_sub)?$/i
 /** The scale in the name of a folder (DIV2K's `X4`, BasicSR's `X4_sub`) and of a file (`0001x4.png`, `0001x4m.png`). */
 const SCALE_FOLDER = /^x(\d)(_sub)?$/i
 const SCALE_SUFFIX = /x\d[a-z]?\d?$/i
+/** DIV2K's name for a low side that was only reduced, and BasicSR's for its crops. */
+const ONLY_REDUCED = /_bicubic(_sub)?$/i
 
 /**
  * Tells single pictures from pairs. Folders beside each other are the two sides of pairs where one is called `gt` or `hq` and the
@@ -33,9 +35,9 @@ export function sortPairs({ images, folders }: Walked, scale: number, ownLow: bo
   for (const high of folders) {
     const candidates = folders.filter(low => areSides(low, high))
     for (const low of candidates) lows.add(low)
-    const usable = candidates.flatMap(low => (ownLow && /_bicubic$/i.test(low) ? [] : atScale(low, high, folders, scale)))
+    const usable = candidates.flatMap(low => (ownLow && ONLY_REDUCED.test(low) ? [] : atScale(low, high, folders, scale)))
     // Of several methods the plainest is taken; the others need `data.pairs`.
-    const low = usable.find(place => /_bicubic(\/|$)/i.test(place)) ?? usable[0]
+    const low = usable.find(place => place.split('/').some(name => ONLY_REDUCED.test(name))) ?? usable[0]
     if (low !== undefined) matched.push([low, high])
   }
   const within = (place: string, folder: string) => place.startsWith(`${folder}/`)

@@ -199,6 +199,14 @@ test('DIV2K’s and BasicSR’s folders: the scale of the run is taken, what is 
   ])
 })
 
+test('BasicSR’s crops of both sides: the bicubic one is a partner, or passed over where we degrade originals ourselves', async () => {
+  const folder = join(home, 'crops')
+  const [high, low] = ['DIV2K_train_HR_sub', 'DIV2K_train_LR_bicubic_sub']
+  await writePairs(join(folder, high), join(folder, low), ['0001_s001'])
+  assert.deepEqual(below(folder, (await find(folder, 2)).training), [[`${high}/0001_s001.png`, `${low}/0001_s001.png`]])
+  assert.deepEqual(below(folder, (await find(folder, 2, true)).training), [[`${high}/0001_s001.png`, undefined]])
+})
+
 test('named pairs are read as they are; sides that do not fit are refused with both sizes', async () => {
   const [high, low] = [join(home, 'named/large'), join(home, 'named/small')]
   await writePairs(high, low, ['one', 'two', 'three'], name => name, 3)
