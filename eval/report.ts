@@ -1,9 +1,12 @@
+import { servingFile } from '../models/card.js'
 import type { Model } from '../models/catalog.js'
+import type { Precision } from '../models/precision.js'
 import { type Evaluation, type Mean, meanOf, meanOfOriginals } from './measure.js'
 
 /** What was measured, and on what. */
 export interface Subject {
   models: readonly Model[]
+  precision: Precision
   provider: string
   threads: number
   checks: boolean
@@ -40,7 +43,7 @@ const CHECK_COLUMNS: Column[] = [
 ]
 
 /** A table for every scale, a row for every set and method; for people. */
-export function markdownReport({ models, provider, threads, checks }: Subject, evaluations: readonly Evaluation[]): string {
+export function markdownReport({ models, precision, provider, threads, checks }: Subject, evaluations: readonly Evaluation[]): string {
   const columns = columnsFor(checks)
   const scales = [...new Set(evaluations.map(({ scale }) => scale))]
   const tables = scales.flatMap(scale => {
@@ -50,7 +53,7 @@ export function markdownReport({ models, provider, threads, checks }: Subject, e
   const ids = models.map(({ card }) => card.id).join(', ')
   return [
     ...tables,
-    `- ${ids} on ${provider}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`,
+    `- ${ids} in ${precision} on ${provider}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`,
     ...[PROTOCOL, NATURAL, TIMING, ...(checks ? [CHECKS] : [])].map(note => `- ${note}`),
   ].join('\n')
 }
@@ -72,9 +75,10 @@ export function csvReport({ checks }: Subject, evaluations: readonly Evaluation[
 }
 
 /** Every figure of every picture; for programs. null for a number that is not finite (PSNR of equal pictures) or not defined. */
-export function jsonReport({ models, provider, threads, checks }: Subject, evaluations: readonly Evaluation[]): string {
+export function jsonReport({ models, precision, provider, threads, checks }: Subject, evaluations: readonly Evaluation[]): string {
   const report = {
-    models: models.map(({ card }) => ({ id: card.id, scale: card.scale, sha256: card.model.sha256 })),
+    models: models.map(({ card }) => ({ id: card.id, scale: card.scale, sha256: servingFile(card, precision).sha256 })),
+    precision,
     provider,
     threads,
     notes: [PROTOCOL, NATURAL, TIMING, ...(checks ? [CHECKS] : [])],

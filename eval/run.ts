@@ -20,7 +20,7 @@ import { measureSet } from './measure.js'
 import { KERNELS, modelMethod } from './methods.js'
 import { showProgress } from './progress.js'
 import { csvReport, jsonReport, markdownReport } from './report.js'
-import { findSets } from './sets.js'
+import { type DataSet, findSets } from './sets.js'
 
 /**
  * `uprez eval`: sets × (bilinear, bicubic, Lanczos, the models) → a table on stdout or in a file.
@@ -32,7 +32,10 @@ export async function runEvaluation(options: EvalOptions): Promise<number> {
   const groups = groupByScale(models, await findSets(options.data), options.scale)
   if (options.writeCard) {
     refuseOtherPrecision()
-    for (const { scale, models } of groups) for (const model of models) refuseForeignScale(scale, model)
+    for (const { scale, models, sets } of groups) {
+      for (const model of models) refuseForeignScale(scale, model)
+      for (const set of sets) refusePairs(set)
+    }
   }
   if (options.output !== undefined) await checkWritable(options.output)
 
@@ -63,7 +66,7 @@ export async function runEvaluation(options: EvalOptions): Promise<number> {
   }
 
   const print = options.json ? jsonReport : options.csv ? csvReport : markdownReport
-  const text = print({ models, provider, threads, checks: options.checks ?? false }, evaluations)
+  const text = print({ models, precision: readPrecision(undefined), provider, threads, checks: options.checks ?? false }, evaluations)
   if (options.output === undefined) console.log(text)
   else await writeAtomic(options.output, `${text}\n`)
 
@@ -123,6 +126,16 @@ function refuseForeignScale(scale: number, { card }: Model): void {
       got: `--scale ${scale}`,
     },
   )
+}
+
+/** The scores on a card are by the protocol of the published tables, which makes the low sides itself. */
+function refusePairs(set: DataSet): void {
+  if (set.scale === null) return
+  throw new UprezError('invalid-option', `--write-card: expected originals only but received pairs, in ${set.folder}`, {
+    param: 'write-card',
+    expected: 'folders of high-resolution pictures',
+    got: set.folder,
+  })
 }
 
 /** The scores on a card are those of its canonical file. */

@@ -72,13 +72,24 @@ async function pairsOf(name: string, folder: string): Promise<DataSet> {
     high: join(folder, 'gt', high),
     low: join(folder, 'lq', byStem.get(parse(high).name)!),
   }))
-  return { name, folder, pictures, scale: await scaleOf(pictures[0]!) }
+  return { name, folder, pictures, scale: await scaleOf(folder, pictures) }
 }
 
-/** As the first pair's headers have it; every other pair is held to it when it is read. */
-async function scaleOf({ high, low }: { high: string; low: string }): Promise<number> {
-  const [large, small] = await Promise.all([readHeader({ path: high }), readHeader({ path: low })])
-  return Math.max(1, Math.floor(large.width / small.width))
+/** As the headers of the first pair that has them have it; every other pair is held to it, or found broken, when it is read. */
+async function scaleOf(folder: string, pairs: { high: string; low: string }[]): Promise<number> {
+  for (const { high, low } of pairs) {
+    try {
+      const [large, small] = await Promise.all([readHeader({ path: high }), readHeader({ path: low })])
+      return Math.max(1, Math.floor(large.width / small.width))
+    } catch (error) {
+      if (!(error instanceof UprezError)) throw error
+    }
+  }
+  throw new UprezError('no-images', `--data: ${folder}: no pair can be read`, {
+    param: 'data',
+    expected: 'PNG, JPEG, WebP, AVIF or TIFF files in lq and gt',
+    got: folder,
+  })
 }
 
 function picturesOf(entries: Dirent[]): string[] {

@@ -92,7 +92,7 @@ test('--json speaks on stdout, picture by picture; --save-images leaves what was
     report.models.map(({ id, scale }: { id: string; scale: number }) => [id, scale]),
     [['nearest-x2', 2]],
   )
-  assert.equal(report.provider, 'cpu')
+  assert.deepEqual([report.provider, report.precision], ['cpu', 'fp32'])
   const [{ set, images, mean }] = report.sets
   assert.deepEqual([set, images.length], ['A', 2])
   const [a, b] = images.map((image: { figures: Record<string, { psnrY: number }> }) => image.figures['nearest-x2']!.psnrY)
@@ -128,10 +128,28 @@ test('a picture that cannot be read is named, the others are measured, the exit 
   assert.deepEqual((await readCard(folder)).scores, [])
 })
 
+test('a report names the precision and the file that was run', async () => {
+  const { dir, card } = await writeModel(root, { id: 'halved', kind: 'network', scale: 2, precisions: ['fp16'] })
+  const { stdout } = await evaluateWith({ UPREZ_PRECISION: 'fp16' }, '-m', dir, '--data', join(root, 'data', 'B'), '--json')
+  const { precision, models } = JSON.parse(stdout)
+  assert.deepEqual([precision, models[0].sha256], ['fp16', card.variants.fp16!.sha256])
+})
+
 test('scores at a foreign scale do not go onto the card', async () => {
   const { code, stderr } = await evaluate('-m', model, '--data', join(root, 'data'), '--scale', '3', '--write-card')
   assert.equal(code, 2)
   assert.match(stderr, /invalid-option: --write-card: .*×2, not ×3/)
+})
+
+test('scores on pairs do not go onto the card: their low sides are not those of the published tables', async () => {
+  const folder = join(root, 'poor', 'A')
+  for (const [side, picture] of Object.entries({ gt: drawPhoto(48, 40), lq: drawPhoto(24, 20) })) {
+    await mkdir(join(folder, side), { recursive: true })
+    await writeFile(join(folder, side, 'a.png'), await encode(picture, 'png', undefined, {}))
+  }
+  const { code, stderr } = await evaluate('-m', model, '--data', folder, '--write-card')
+  assert.equal(code, 2)
+  assert.match(stderr, /invalid-option: --write-card: expected originals only but received pairs/)
 })
 
 test('a folder without pictures ends with no-images', async () => {
@@ -182,9 +200,12 @@ async function readCard(folder: string): Promise<UpscaleCard> {
   return parseCard(JSON.parse(await readFile(join(folder, 'card.json'), 'utf8')), folder)
 }
 
-function evaluate(...args: string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
+const evaluate = (...args: string[]) => evaluateWith({}, ...args)
+
+function evaluateWith(settings: NodeJS.ProcessEnv, ...args: string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [uprez, 'eval', ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const env = { ...process.env, ...settings }
+    const child = spawn(process.execPath, [uprez, 'eval', ...args], { stdio: ['ignore', 'pipe', 'pipe'], env })
     let stdout = ''
     let stderr = ''
     child.stdout.on('data', text => (stdout += text))

@@ -63,6 +63,17 @@ test('lq and gt in a folder are pairs, matched by name; the scale is that of the
   })
 })
 
+test('a broken first pair does not hide the scale of the others; where none can be read, the folder is named', async () => {
+  const folder = join(root, 'cracked')
+  await write(join(folder, 'gt', 'b.png'), 60, 40)
+  await write(join(folder, 'lq', 'b.png'), 20, 13)
+  await touch('cracked/gt/a.png', 'cracked/lq/a.png')
+  const [set] = await findSets([folder])
+  assert.deepEqual([set!.scale, set!.pictures.length], [3, 2])
+  await touch('shattered/gt/a.png', 'shattered/lq/a.png')
+  await assert.rejects(findSets([join(root, 'shattered')]), { code: 'no-images', message: /shattered: no pair can be read/ })
+})
+
 test('a picture without its partner is named', async () => {
   await touch('torn/gt/a.png', 'torn/gt/b.png', 'torn/lq/a.png')
   await assert.rejects(findSets([join(root, 'torn')]), { code: 'invalid-option', message: /gt\/b\.png has no partner in lq/ })
