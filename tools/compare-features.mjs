@@ -1,4 +1,4 @@
-// How layers of the feature network judge distortions of equal mean squared error: the table of docs/losses.md.
+// How layers of the feature network judge distortions of equal mean squared error: the table of docs/features.md.
 // npm run build && node tools/compare-features.mjs FOLDER [photographs]
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -28,11 +28,12 @@ const load = file => import(join(root, process.env.UPREZ_DIST ?? 'dist', file))
 const { decode } = await load('infer/files.js')
 const { resize } = await load('image/resize.js')
 const { useEngine } = await load('nets/engine.js')
+const { nativeAddon } = await load('nets/native.js')
 const { loadInception } = await load('nets/features/inception.js')
 const { tapLayers } = await load('nets/features/tap.js')
 
 const next = generator(7)
-const tf = await useEngine()
+const tf = await useEngine(nativeAddon() ? 'tensorflow' : 'wasm')
 const networks = { trained: await loadInception(tf), shuffled: shuffled(await loadInception(tf)) }
 const taps = Object.fromEntries(Object.entries(networks).map(([name, network]) => [name, tapLayers(tf, network, LAYERS)]))
 

@@ -1,5 +1,5 @@
-// Makes a test set of poor pictures: the originals as gt/, and as lq/ what the seeded chain of a preset makes of them.
-// npm run build && node tools/degrade.mjs -o SET [--preset real-x4] [--seed 1] FOLDER...   (then: uprez eval --data SET)
+// Makes a test set of poor pictures: the originals as gt/, and as lq/ what the seeded chain of real-x4 makes of them.
+// npm run build && node tools/degrade.mjs -o SET [--seed 1] FOLDER...   (then: uprez eval --data SET)
 import { mkdir, writeFile } from 'node:fs/promises'
 import { basename, join, parse } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -14,26 +14,28 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     output: { type: 'string', short: 'o' },
-    preset: { type: 'string', default: 'real-x4' },
     seed: { type: 'string', default: '1' },
   },
 })
-if (!values.output || positionals.length === 0) {
-  console.error('usage: node tools/degrade.mjs -o SET [--preset real-x4] [--seed 1] FOLDER...')
-  process.exit(2)
+if (!values.output || positionals.length === 0 || !/^\d+$/.test(values.seed)) {
+  stop('usage: node tools/degrade.mjs -o SET [--seed 1] FOLDER...')
 }
 // Every picture is to be poor, whatever share of clean ones the preset is trained with.
-const { scale, data, degradation } = resolveConfig(values.preset, {
+const { scale, data, degradation } = resolveConfig('real-x4', {
   'data.folders': positionals,
   'data.validation': 0,
   'degradation.clean': 0,
 })
-const { training } = await findSources({ ...data, patch: 8 }, scale, true)
+const { training, skipped } = await findSources({ ...data, patch: 8 }, scale, true)
+for (const { path, reason } of skipped) console.error(`left out ${path}: ${reason}`)
+const pictures = training.map(({ path }) => ({ path, name: `${basename(join(path, '..'))}-${parse(path).name}.png` }))
+const twice = pictures.find(({ name }, i) => pictures.findIndex(other => other.name === name) !== i)
+if (twice) stop(`two pictures would be called ${twice.name}; the second is ${twice.path}`)
+
 await Promise.all(['lq', 'gt'].map(side => mkdir(join(values.output, side), { recursive: true })))
-for (const [i, { path }] of training.entries()) {
+for (const [i, { path, name }] of pictures.entries()) {
   const original = cropToMultiple(await loadPicture(path), scale)
   const plan = drawDegradation(degradation, scale, randomAt(Number(values.seed), i))
-  const name = `${basename(join(path, '..'))}-${parse(path).name}.png`
   await write(join(values.output, 'gt', name), original)
   await write(join(values.output, 'lq', name), await applyDegradation(plan, original))
   console.log(`${name}: ${describeDegradation(plan)}`)
@@ -41,4 +43,9 @@ for (const [i, { path }] of training.entries()) {
 
 async function write(path, { data, width, height, channels }) {
   await writeFile(path, await sharp(data, { raw: { width, height, channels } }).png().toBuffer())
+}
+
+function stop(message) {
+  console.error(message)
+  process.exit(2)
 }
