@@ -8,7 +8,7 @@ export interface Stop {
   signal: AbortSignal
   /** What to exit with; undefined while nobody asked to stop. */
   readonly exitCode: number | undefined
-  /** Gives the signals back to Node. */
+  /** Gives the signals back to Node; not once one was heard, or the second of one press would end what the first has asked to end well. */
   release(): void
 }
 
@@ -41,6 +41,7 @@ export function listenForStop(onFirst: () => void, onSecond: () => void = () => 
       return exitCode
     },
     release: () => {
+      if (exitCode !== undefined) return
       for (const name of names) process.off(name, hear)
     },
   }

@@ -40,7 +40,7 @@ export function addUpscaleCommand(program: Command): void {
     .option('--dpi <which>', "pixels per inch: keep = the input's, scale = times the enlargement, or a number", densityOf, 'keep')
     .addOption(new Option('--pages <which>', 'all: every page of a TIFF becomes a picture').choices(['all']))
     .option('-r, --recursive', 'go into folders; the output mirrors the tree')
-    .option('-j, --jobs <count>', 'pictures in flight (default: CPUs + 2)', wholeIn(1, 256))
+    .option('-j, --jobs <count>', 'pictures in flight; more than CPUs + 2, the default, wait for a place', wholeIn(1, 256))
     .option('--suffix <text>', "appended to the results' names, before the extension", plainSuffix)
     .addOption(
       new Option('--if-exists <what>', 'skip: redo only what is not done').choices(['skip', 'overwrite', 'rename', 'fail']).default('skip'),
@@ -101,7 +101,7 @@ function toOptions(flags: Flags): Options {
     allPages: flags.pages === 'all',
     suffix: flags.suffix ?? '',
     recursive: flags.recursive ?? false,
-    ifExists: flags.resume ? 'skip' : flags.ifExists,
+    ifExists: ifExistsOf(flags),
     dryRun: flags.dryRun ?? false,
     json: flags.json ?? false,
   }
@@ -116,6 +116,16 @@ function sizeOf({ outscale, width, height, longest }: Flags): Size {
   const size = defined({ scale: outscale, width, height, longest })
   requireOneSize(size)
   return size
+}
+
+function ifExistsOf({ resume, ifExists }: Flags): Options['ifExists'] {
+  if (!resume || ifExists === 'skip') return ifExists
+  const expected = 'one of --resume and --if-exists'
+  throw new UprezError('invalid-option', `Expected ${expected} but received --resume and --if-exists ${ifExists}`, {
+    param: 'if-exists',
+    expected,
+    got: ifExists,
+  })
 }
 
 /** As realesrgan-ncnn-vulkan's users know it, in the words of `--provider`. */

@@ -1,4 +1,6 @@
+import { outputDepth } from '../infer/encode.js'
 import type { Engine, Job, OutputFormat } from '../infer/engine.js'
+import type { Depth } from '../infer/job.js'
 import { runsFor } from '../infer/plan.js'
 import { sharp } from '../infer/sharp.js'
 import type { Size } from '../infer/size.js'
@@ -23,7 +25,7 @@ export interface EstimateOptions {
   cpus: number
 }
 
-/** What to expect of a format, for enlarged photographs: bytes on disk and a core's seconds of encoding per output pixel. */
+/** What to expect of a format, for enlarged photographs of 8 bits: bytes on disk and a core's seconds of encoding per output pixel. */
 const FORMATS: Record<OutputFormat, { bytes: number; seconds: number }> = {
   png: { bytes: 2.1, seconds: 3e-8 },
   jpg: { bytes: 0.6, seconds: 2e-8 },
@@ -48,7 +50,7 @@ const LARGEST_SCALE = 64
 export async function estimateWork(tasks: readonly Task[], { engine, card, job, cpus }: EstimateOptions): Promise<Estimate> {
   const inputPixels = sum(tasks, ({ entry }) => entry.header.width * entry.header.height)
   const outputPixels = sum(tasks, outputPixelsOf)
-  const bytes = Math.ceil(sum(tasks, task => outputPixelsOf(task) * formatOf(task).bytes))
+  const bytes = Math.ceil(sum(tasks, task => outputPixelsOf(task) * formatOf(task).bytes * (depthOf(task) / 8)))
   const encoding = sum(tasks, task => outputPixelsOf(task) * formatOf(task).seconds)
   const files = (tasks.length * ASSUMED.secondsPerPicture) / cpus
   const runs = runsFor(job, card)
@@ -64,6 +66,11 @@ export async function estimateWork(tasks: readonly Task[], { engine, card, job, 
 
 function outputPixelsOf({ target }: Task): number {
   return target.width * target.height
+}
+
+/** Of a picture whose depth an older manifest does not tell: 8. */
+function depthOf({ entry: { header, recipe } }: Task): Depth {
+  return outputDepth(recipe.depth, header.depth ?? 8, recipe.format)
 }
 
 function formatOf({ entry: { recipe } }: Task) {

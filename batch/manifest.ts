@@ -3,6 +3,7 @@ import { mkdir, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { UprezError } from '../errors.js'
 import type { Job, OutputFormat } from '../infer/engine.js'
+import type { Depth } from '../infer/job.js'
 import type { Size } from '../infer/size.js'
 import type { InputFormat } from '../infer/sniff.js'
 
@@ -37,13 +38,23 @@ export interface Header {
   format: InputFormat
   width: number
   height: number
+  /** Older lines lack it. */
+  depth?: Depth
 }
 
 export interface Manifest {
-  /** The last entry written for an output's place. */
+  /** The last entry written for an output's place; none where it was begun once more since and not finished. */
   byOutput: Map<string, Entry>
   /** The last entry written for an input's place: saves opening the file again. */
   byInput: Map<string, Entry>
+  /** The places of all outputs that were ever begun: what stands there is ours, whole or not done. */
+  begun: Set<string>
+}
+
+/** Stands before an output is begun: a run may be killed when the picture has its name and its entry is not written yet. */
+interface Pending {
+  output: string
+  pending: true
 }
 
 /**
@@ -51,12 +62,17 @@ export interface Manifest {
  * @throws UprezError `not-writable` where it is there and cannot be read
  */
 export async function readManifest(folder: string): Promise<Manifest> {
-  const manifest: Manifest = { byOutput: new Map(), byInput: new Map() }
+  const manifest: Manifest = { byOutput: new Map(), byInput: new Map(), begun: new Set() }
   try {
     const file = await open(join(folder, MANIFEST))
     for await (const line of file.readLines()) {
-      const entry = parseEntry(line)
+      const entry = parseLine(line)
       if (entry === undefined) continue
+      manifest.begun.add(entry.output)
+      if ('pending' in entry) {
+        manifest.byOutput.delete(entry.output)
+        continue
+      }
       manifest.byOutput.set(entry.output, entry)
       manifest.byInput.set(entry.input, entry)
     }
@@ -79,6 +95,9 @@ export function sameRecipe(a: Recipe, b: Recipe): boolean {
 }
 
 export interface ManifestWriter {
+  /** Before anything is written at the output's place: what was known of it no longer counts. */
+  begin(output: string): Promise<void>
+  /** Once the picture stands. */
   append(entry: Entry): Promise<void>
   close(): Promise<void>
 }
@@ -91,9 +110,11 @@ export async function openManifest(folder: string): Promise<ManifestWriter> {
   const file = await openToAppend(folder).catch(cause => {
     throw unusable(folder, cause)
   })
+  // One write of one line: O_APPEND keeps the lines of two runs apart.
+  const write = async (line: Entry | Pending) => void (await file.write(`${JSON.stringify(line)}\n`))
   return {
-    // One write of one line: O_APPEND keeps the lines of two runs apart.
-    append: async entry => void (await file.write(`${JSON.stringify(entry)}\n`)),
+    begin: output => write({ output, pending: true }),
+    append: write,
     close: () => file.close(),
   }
 }
@@ -113,11 +134,12 @@ async function endTornLine(file: FileHandle): Promise<void> {
   if (last.toString() !== '\n') await file.write('\n')
 }
 
-function parseEntry(line: string): Entry | undefined {
+function parseLine(line: string): Entry | Pending | undefined {
   try {
-    const value = JSON.parse(line) as Partial<Entry>
-    const complete = typeof value.output === 'string' && typeof value.input === 'string' && value.header && value.recipe
-    return complete ? (value as Entry) : undefined
+    const value = JSON.parse(line) as Partial<Entry & Pending>
+    if (typeof value.output !== 'string') return undefined
+    if (value.pending === true) return { output: value.output, pending: true }
+    return typeof value.input === 'string' && value.header && value.recipe ? (value as Entry) : undefined
   } catch {
     return undefined
   }

@@ -1,6 +1,7 @@
 import { posix } from 'node:path'
 import { UprezError } from '../errors.js'
 import type { OutputFormat } from '../infer/engine.js'
+import { EXTENSIONS } from '../infer/format-of-name.js'
 
 /** What the name of an output depends on. */
 export interface Source {
@@ -8,20 +9,6 @@ export interface Source {
   /** Place in the mirrored tree, with "/". */
   place: string
   format: OutputFormat
-}
-
-const EXTENSIONS: Record<OutputFormat, readonly string[]> = {
-  png: ['.png'],
-  jpg: ['.jpg', '.jpeg', '.jpe', '.jfif'],
-  webp: ['.webp'],
-  avif: ['.avif'],
-  tiff: ['.tiff', '.tif'],
-}
-
-/** The format that a file name asks for, or undefined. */
-export function formatOfName(name: string): OutputFormat | undefined {
-  const extension = posix.extname(name).toLowerCase()
-  return (Object.keys(EXTENSIONS) as OutputFormat[]).find(format => EXTENSIONS[format].includes(extension))
 }
 
 /**

@@ -1,10 +1,10 @@
 import { realpath, stat } from 'node:fs/promises'
-import { basename, dirname, extname, join, resolve, sep } from 'node:path'
+import { basename, dirname, join, resolve, sep } from 'node:path'
 import { UprezError } from '../errors.js'
 import type { Job, OutputFormat } from '../infer/engine.js'
+import { formatForName } from '../infer/format-of-name.js'
 import type { Size } from '../infer/size.js'
 import type { Precision } from '../models/precision.js'
-import { formatOfName } from './names.js'
 
 /** What to do where an output is already there. */
 export type IfExists = 'skip' | 'overwrite' | 'rename' | 'fail'
@@ -46,36 +46,39 @@ export interface Destination {
 
 /**
  * What `-o` means: an existing folder, anything that ends in "/" or has no picture's extension is a folder;
- * a picture's name is a file and settles the format.
+ * a picture's name is a file, which settles the format and takes no suffix.
  * @throws UprezError `invalid-option`, `unsupported-format`
  */
-export async function readDestination({ input, output, format }: Pick<Options, 'input' | 'output' | 'format'>): Promise<Destination> {
+export async function readDestination({
+  input,
+  output,
+  format,
+  suffix,
+}: Pick<Options, 'input' | 'output' | 'format' | 'suffix'>): Promise<Destination> {
   const folder = { folder: await realPlace(output), name: undefined, format }
   if (output.endsWith('/') || output.endsWith(sep) || (await isFolder(output))) return folder
-  const named = formatOfName(output)
-  if (named === undefined) {
-    if (!UNWRITTEN.has(extname(output).toLowerCase())) return folder
-    throw new UprezError(
-      'unsupported-format',
-      `--output: expected a name ending in .png, .jpg, .webp, .avif or .tiff but received ${output}`,
-      {
-        param: 'output',
-      },
-    )
-  }
-  if (input.length > 1 || (await isFolder(input[0]!))) {
-    throw new UprezError('invalid-option', `--output: expected a folder for several pictures but received a file name, ${output}`, {
-      param: 'output',
+  const named = formatForName(output, format, '--output')
+  if (named === undefined) return folder
+  if (input.length > 1 || (await isFolder(input[0]!))) throw fileForSeveral('pictures', output)
+  if (suffix !== '') {
+    const expected = 'a folder for --output with --suffix'
+    throw new UprezError('invalid-option', `Expected ${expected} but received a file name, ${output}`, {
+      param: 'suffix',
+      expected,
+      got: output,
     })
-  }
-  if (format !== 'auto' && format !== named) {
-    throw new UprezError('invalid-option', `--output: expected a name for --format ${format} but received ${output}`, { param: 'output' })
   }
   return { folder: await realPlace(dirname(output)), name: basename(output), format: named }
 }
 
-/** Picture formats that are not written here: such a name for the output is a mistake, not a folder. */
-const UNWRITTEN = new Set(['.gif', '.bmp', '.heic', '.heif', '.jxl', '.jp2', '.svg', '.ico'])
+export function fileForSeveral(what: 'pictures' | 'pages', name: string): UprezError {
+  const expected = `a folder for several ${what}`
+  return new UprezError('invalid-option', `--output: expected ${expected} but received a file name, ${name}`, {
+    param: 'output',
+    expected,
+    got: name,
+  })
+}
 
 /** The path without links, whether or not its last parts exist: outputs are compared with inputs. */
 async function realPlace(path: string): Promise<string> {

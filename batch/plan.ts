@@ -3,12 +3,13 @@ import { join, posix, relative } from 'node:path'
 import { UprezError } from '../errors.js'
 import { checkOutputSize, outputDepth, outputFormat } from '../infer/encode.js'
 import type { OutputFormat } from '../infer/engine.js'
+import { formatOfName } from '../infer/format-of-name.js'
 import { targetFor } from '../infer/plan.js'
 import type { UpscaleCard } from '../models/card.js'
 import type { Entry, Header, Manifest, Recipe } from './manifest.js'
 import { sameInput, sameRecipe } from './manifest.js'
-import { formatOfName, nameOutputs } from './names.js'
-import type { Destination, IfExists } from './options.js'
+import { nameOutputs } from './names.js'
+import { type Destination, fileForSeveral, type IfExists } from './options.js'
 import type { Candidate, Walked } from './walk.js'
 import { isInside, toPlace } from './walk.js'
 
@@ -51,20 +52,21 @@ export interface PlanOptions {
 
 /**
  * Settles before any work what will be made, under which name, and what is already done.
- * @throws UprezError `output-exists` (`ifExists: 'fail'`), `invalid-option` where an input would be overwritten or several pages would
- * become one file
+ * @throws UprezError `output-exists` (`ifExists: 'fail'`), `invalid-option` where an input would be overwritten or several pictures
+ * would become one file
  */
 export async function makePlan(walked: Walked, options: PlanOptions): Promise<Plan> {
   const { destination, manifest, card } = options
   const plan: Plan = { tasks: [], done: [], skipped: walked.skipped, failures: [...walked.failures] }
   const files = walked.candidates.filter(({ path, named }) => {
-    const made = !named && isInside(path, destination.folder) && manifest.byOutput.has(toPlace(relative(destination.folder, path)))
+    const made = !named && isInside(path, destination.folder) && manifest.begun.has(toPlace(relative(destination.folder, path)))
     if (made) plan.skipped.push({ path, reason: 'made by an earlier run' })
     return !made
   })
 
   const candidates = (await mapPool(files, 8, file => pagesOf(file, options))).flat()
-  if (destination.name !== undefined && candidates.length > 1) throw severalPages(destination.name)
+  if (destination.name !== undefined && candidates.length > 1)
+    throw fileForSeveral(files.length > 1 ? 'pictures' : 'pages', destination.name)
   const headers = await mapPool(candidates, 8, source => headerOf(source, options))
   const formats = candidates.map(({ place }, i) => formatOf(headers[i], place, destination.format))
   // Unreadable files keep their part in the naming: mending one must not rename the others' outputs.
@@ -152,8 +154,8 @@ async function headerOf(source: Candidate, { manifest, readHeader }: PlanOptions
   const earlier = manifest.byInput.get(source.place)
   if (earlier !== undefined && sameInput(earlier, source)) return earlier.header
   try {
-    const { format, width, height } = await readHeader(source.path, source.page)
-    return { format, width, height }
+    const { format, width, height, depth } = await readHeader(source.path, source.page)
+    return { format, width, height, depth }
   } catch (error) {
     if (error instanceof UprezError) return error
     throw error
@@ -174,12 +176,6 @@ function recipeError({ target, entry: { recipe } }: Task): UprezError | undefine
   } catch (error) {
     return error as UprezError
   }
-}
-
-function severalPages(name: string): UprezError {
-  return new UprezError('invalid-option', `--output: expected a folder for several pages but received a file name, ${name}`, {
-    param: 'output',
-  })
 }
 
 function overwritesInput(path: string): UprezError {

@@ -35,7 +35,11 @@ function showBar(tasks: readonly Task[], stream: NodeJS.WriteStream): Progress {
       bar.update(state.pixelsDone(), payload())
     },
     say: text => bars.log(`${text}\n`),
-    stop: () => bars.stop(),
+    stop() {
+      // What was said since the last redraw is still held back, and `stop` alone would drop it.
+      bars.update()
+      bars.stop()
+    },
   }
 
   function payload() {

@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events'
 import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { ErrorCode } from '../errors.js'
-import { UprezError } from '../errors.js'
+import { plainError, reviveError, UprezError } from '../errors.js'
 import { defined } from '../infer/defined.js'
 import type { Engine, Job, JobResult } from '../infer/engine.js'
 import type { ManifestWriter } from './manifest.js'
@@ -35,19 +35,21 @@ export interface Made {
 
 export interface RunResult {
   made: Made[]
+  /** Where the last is of a kind that every further picture would meet too, or a bug of ours, it ended the run. */
   failures: Failure[]
-  /** What ended the run early: an error that every further picture would meet too, or a bug of ours. */
-  fatal: unknown
+  /** What was thrown, where it is a bug of ours. */
+  bug: unknown
 }
 
 const FATAL: readonly ErrorCode[] = ['no-space', 'model-mismatch', 'invalid-card', 'unknown-model', 'provider-unavailable']
 
 /**
  * Makes the tasks' pictures. One that fails is reported and left behind; on abort the pictures in flight are dropped
- * and the run returns what it has: every finished picture stands in the manifest.
+ * and the run returns what it has. Every finished picture stands in the manifest, but for one that was finished in the moment of the
+ * abort: it stands there as begun.
  */
 export async function runTasks(tasks: readonly Task[], { engine, manifest, job, jobs, signal, watcher }: RunOptions): Promise<RunResult> {
-  const result: RunResult = { made: [], failures: [], fatal: undefined }
+  const result: RunResult = { made: [], failures: [], bug: undefined }
   const stop = new AbortController()
   const ended = AbortSignal.any([signal, stop.signal])
   // Every picture in flight listens; Node takes more than ten listeners for a leak.
@@ -63,6 +65,7 @@ export async function runTasks(tasks: readonly Task[], { engine, manifest, job, 
     try {
       await mkdir(dirname(task.output), { recursive: true })
       const { source, output, entry } = task
+      await manifest.begin(entry.output)
       const done = await engine.upscale(
         { ...job, ...defined({ page: source.page }), input: { path: source.path }, output, format: entry.recipe.format },
         { signal: ended, onProgress: ({ done, total }) => watcher.progress(task, total === 0 ? 0 : done / total) },
@@ -72,12 +75,10 @@ export async function runTasks(tasks: readonly Task[], { engine, manifest, job, 
       watcher.done(task, done)
     } catch (cause) {
       if (ended.aborted) return
-      const error = knownError(cause, task.output)
-      if (error === undefined || FATAL.includes(error.code)) {
-        result.fatal = cause
-        stop.abort()
-        return
-      }
+      const known = knownError(cause, task.output)
+      if (known === undefined) result.bug = cause
+      const error = known ?? reviveError(plainError(cause))
+      if (known === undefined || FATAL.includes(known.code)) stop.abort()
       result.failures.push({ path: task.source.path, error })
       watcher.failed(task, error)
     }

@@ -5,7 +5,8 @@ import { defined } from '../infer/defined.js'
 import type { Engine } from '../infer/engine.js'
 import { startEngine } from '../infer/engine.js'
 import { countPages, readHeader } from '../infer/files.js'
-import { readLimits, readPrecision } from '../infer/limits.js'
+import { readLimits, readPrecision, readThreads } from '../infer/limits.js'
+import { requireUsableSide } from '../infer/plan.js'
 import { type Asked, chooseProvider, describeChoice, readProvider, type Sample } from '../infer/providers.js'
 import type { Size } from '../infer/size.js'
 import { servingFile, type UpscaleCard } from '../models/card.js'
@@ -29,8 +30,8 @@ import { walk } from './walk.js'
 
 /**
  * `uprez upscale`: walk → plan → estimate → run → report. People read stderr, programs stdout.
- * @returns the exit code: 0; 1 where a picture failed; 130 after Ctrl-C
- * @throws UprezError where nothing was begun, or nothing further can be done
+ * @returns the exit code: 0; 1 where a picture failed, as the last one does where nothing further can be done; 130 after Ctrl-C
+ * @throws UprezError where nothing was begun
  */
 export async function upscale(options: Options): Promise<number> {
   const provider = readProvider(options.provider)
@@ -40,6 +41,7 @@ export async function upscale(options: Options): Promise<number> {
   const asked = { say: (line: string) => say([line]) }
   const model = await chooseModel(await modelFolder(options.model, asked), await modelFolder(options.modelPath, asked))
   const { card } = model
+  requireUsableSide(card, options.tile)
   const precision = readPrecision(options.precision)
   const file = precision === 'fp32' ? card.model : servingFile(card, precision)
   const { depth, dpi, tta } = options
@@ -113,7 +115,7 @@ async function make(startOnce: () => Promise<Engine>, model: Model, plan: Plan, 
     () => engine.pid !== undefined && process.kill(engine.pid, 'SIGKILL'),
   )
   // Two more than compute: one decodes and one encodes meanwhile.
-  const jobs = options.jobs ?? cpus + 2
+  const jobs = options.jobs ?? readThreads() + 2
   const run = await runTasks(plan.tasks, { engine, manifest, job: { ...job, ...size }, jobs, signal: stop.signal, watcher }).finally(
     async () => {
       watcher.stop()
@@ -121,13 +123,13 @@ async function make(startOnce: () => Promise<Engine>, model: Model, plan: Plan, 
       await manifest.close()
     },
   )
-  const { made, failures, fatal } = run
+  const { made, failures, bug } = run
   const seconds = (performance.now() - start) / 1000
   const code = end(
     { plan, estimate, made, failures: [...plan.failures, ...failures], seconds, stopped: stop.exitCode !== undefined },
     options,
   )
-  if (fatal !== undefined) throw fatal
+  if (bug !== undefined) throw bug
   return stop.exitCode ?? code
 }
 

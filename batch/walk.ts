@@ -118,11 +118,10 @@ export function isInside(path: string, folder: string): boolean {
   return path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep)
 }
 
-/** The folders of a glob before its first wildcard. */
+/** The folders of a glob before its first wildcard; a slash inside braces or parentheses is none of theirs. */
 function globBase(pattern: string): string {
-  const parts = pattern.split('/')
-  const wild = parts.findIndex(part => isDynamicPattern(part))
-  return resolve(parts.slice(0, Math.max(wild, 0)).join('/') || (pattern.startsWith('/') ? '/' : '.'))
+  const plain = pattern.slice(0, pattern.search(/[*?[{(]/))
+  return resolve(plain.slice(0, plain.lastIndexOf('/') + 1))
 }
 
 /** A relative path as a place: with "/" whatever the system's separator. */

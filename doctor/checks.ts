@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
-import { tmpdir, totalmem } from 'node:os'
+import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
+import { UprezError } from '../errors.js'
 import { execute } from '../execute.js'
 import { tryEngine } from '../nets/try-engine.js'
 import { setupCommand } from '../setup-command.js'
@@ -44,15 +45,13 @@ function node(): Check {
 }
 
 async function machine(): Promise<Check> {
-  const { cpusAllowed } = await import('../infer/cpus.js')
+  const [{ cpusAllowed }, { memoryAllowed }] = await Promise.all([import('../infer/cpus.js'), import('../infer/memory.js')])
   const free = await statfs(tmpdir())
   const gib = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`
-  // Without a cgroup limit, Node reports 0 or a number beyond all memory.
-  const allowed = Math.min(process.constrainedMemory() || totalmem(), totalmem())
   return {
     name: 'machine',
     state: 'works',
-    detail: `${cpusAllowed()} CPUs, ${gib(allowed)} of memory, ${gib(free.bavail * free.bsize)} free in ${tmpdir()}`,
+    detail: `${cpusAllowed()} CPUs, ${gib(memoryAllowed())} of memory, ${gib(free.bavail * free.bsize)} free in ${tmpdir()}`,
   }
 }
 
@@ -60,10 +59,10 @@ async function machine(): Promise<Check> {
 async function serving(): Promise<Check> {
   const name = 'upscaling (CPU)'
   try {
-    const [{ startEngine }, { listModels }, { default: sharp }] = await Promise.all([
+    const [{ startEngine }, { listModels }, { sharp }] = await Promise.all([
       import('../infer/engine.js'),
       import('../models/catalog.js'),
-      import('sharp'),
+      import('../infer/sharp.js'),
     ])
     const models = await listModels()
     if (models.length === 0)
@@ -83,7 +82,9 @@ async function serving(): Promise<Check> {
       await engine.close()
     }
   } catch (error) {
-    return { name, state: 'broken', detail: firstLine(error), fix: 'npm ci' }
+    // What says what would be right needs no other fix; what cannot even be loaded is not installed.
+    const ours = error instanceof UprezError && error.code !== 'engine-crashed'
+    return { name, state: 'broken', detail: firstLine(error), ...(ours ? {} : { fix: 'npm ci' }) }
   }
 }
 

@@ -219,5 +219,5 @@ function noInput(path: string, cause: Error): never {
 }
 
 function unavailable(message: string): UprezError {
-  return new UprezError('provider-unavailable', message, { param: 'provider', expected: 'cuda, made by `uprez setup cuda`' })
+  return new UprezError('provider-unavailable', message, { param: 'provider' })
 }

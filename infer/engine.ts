@@ -2,10 +2,9 @@ import type { ChildProcess } from 'node:child_process'
 import { reviveError, UprezError } from '../errors.js'
 import type { Precision } from '../models/precision.js'
 import { readSetting } from '../setting.js'
-import { cpusAllowed } from './cpus.js'
 import { forkChild, holdsProcess } from './fork.js'
 import type { Job, JobOptions, JobResult, Limits, LoadedModel, Measure } from './job.js'
-import { ENGINE_SETTINGS, readLimits, readPrecision } from './limits.js'
+import { ENGINE_SETTINGS, readLimits, readPrecision, readThreads } from './limits.js'
 import { memoryAllowed } from './memory.js'
 import type { AboutTask, ChildSettings, ChildState, FromChild, ToChild } from './protocol.js'
 import { type Execution, ON_CPU } from './providers.js'
@@ -78,7 +77,7 @@ export interface EngineState {
  * @throws UprezError `invalid-option`, `engine-crashed` with the reason why the child cannot start
  */
 export async function startEngine(options: EngineOptions = {}): Promise<Engine> {
-  const threads = readSetting('threads', ENGINE_SETTINGS.threads, options.threads) ?? cpusAllowed()
+  const threads = readThreads(options.threads)
   const deadlineMs = readSetting('deadlineMs', ENGINE_SETTINGS.deadlineMs, options.deadlineMs) ?? ENGINE_SETTINGS.deadlineMs.fallback
   const modelMemory = readSetting('modelMemory', ENGINE_SETTINGS.modelMemory, options.modelMemory) ?? memoryAllowed() / 2
   const settings: ChildSettings = {

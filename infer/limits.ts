@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { UprezError } from '../errors.js'
 import { PRECISIONS, type Precision } from '../models/precision.js'
 import { readSetting } from '../setting.js'
+import { cpusAllowed } from './cpus.js'
 import type { Limits } from './job.js'
 import { memoryShare } from './memory.js'
 
@@ -66,6 +67,14 @@ export function readLimits(asked: Partial<Limits> = {}, environment: NodeJS.Proc
   const read = (name: keyof Limits) =>
     readSetting(name, LIMITS[name], asked[name], environment) ?? Math.ceil(LIMITS[name].fallback * memoryShare())
   return { maxInputPixels: read('maxInputPixels'), maxOutputPixels: read('maxOutputPixels') }
+}
+
+/**
+ * How many threads compute: what the caller asks for, else the environment, else the CPUs this process may use.
+ * @throws UprezError `invalid-option` naming the option or the variable
+ */
+export function readThreads(asked?: number): number {
+  return readSetting('threads', ENGINE_SETTINGS.threads, asked) ?? cpusAllowed()
 }
 
 /**

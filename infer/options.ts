@@ -4,36 +4,38 @@ import { UprezError } from '../errors.js'
 import { PRECISIONS } from '../models/precision.js'
 import { OUTPUT_FORMATS } from './job.js'
 
-/** What one call may ask for. Fields that are not here are refused. */
+const pixels = () => z.int().positive().describe('a whole number of pixels from 1')
+
+/** What one call may ask for, each with the words for what it expects. Fields that are not here are refused. */
 const upscaleOptions = z
   .strictObject({
-    scale: z.number().positive().max(64),
-    width: z.int().positive(),
-    height: z.int().positive(),
-    longest: z.int().positive(),
-    format: z.enum(['auto', ...OUTPUT_FORMATS]),
-    quality: z.int().min(1).max(100),
-    depth: z.literal(['auto', 8, 16]),
-    dpi: z.union([z.enum(['keep', 'scale']), z.int().min(1).max(65_535)], 'expected "keep", "scale" or a whole number from 1 to 65535'),
-    page: z.int().min(1).max(65_535),
-    tile: z.int().min(0),
-    tta: z.boolean(),
-    output: z.string().min(1),
-    onProgress: z.custom<(progress: { done: number; total: number }) => void>(isFunction, 'expected a function'),
-    signal: z.custom<AbortSignal>(value => value instanceof AbortSignal, 'expected an AbortSignal'),
+    scale: z.number().positive().max(64).describe('a number above 0 and at most 64'),
+    width: pixels(),
+    height: pixels(),
+    longest: pixels(),
+    format: z.enum(['auto', ...OUTPUT_FORMATS]).describe(`one of auto, ${OUTPUT_FORMATS.join(', ')}`),
+    quality: z.int().min(1).max(100).describe('a whole number from 1 to 100'),
+    depth: z.literal(['auto', 8, 16]).describe('"auto", 8 or 16'),
+    dpi: z.union([z.enum(['keep', 'scale']), z.int().min(1).max(65_535)]).describe('"keep", "scale" or a whole number from 1 to 65535'),
+    page: z.int().min(1).max(65_535).describe('a whole number from 1 to 65535'),
+    tile: z.int().min(0).describe('a whole number of input pixels from 0 (0: chosen for you)'),
+    tta: z.boolean().describe('true or false'),
+    output: z.string().min(1).describe('the path of a file'),
+    onProgress: z.custom<(progress: { done: number; total: number }) => void>(isFunction).describe('a function'),
+    signal: z.custom<AbortSignal>(value => value instanceof AbortSignal).describe('an AbortSignal'),
   })
   .partial()
 
 const upscalerOptions = z
   .strictObject({
-    model: z.string().min(1),
-    modelPath: z.string().min(1),
-    threads: z.int().min(1).max(256),
-    deadlineMs: z.int().min(0),
-    precision: z.enum(PRECISIONS),
-    provider: z.string(),
-    maxInputPixels: z.int().min(1),
-    maxOutputPixels: z.int().min(1),
+    model: z.string().min(1).describe('the name or the path of a model'),
+    modelPath: z.string().min(1).describe('the path of a model or of a folder of models'),
+    threads: z.int().min(1).max(256).describe('a whole number from 1 to 256'),
+    deadlineMs: z.int().min(0).describe('a whole number of milliseconds from 0 (0: none)'),
+    precision: z.enum(PRECISIONS).describe(`one of ${PRECISIONS.join(', ')}`),
+    provider: z.string().describe('the name of a provider'),
+    maxInputPixels: pixels(),
+    maxOutputPixels: pixels(),
   })
   .partial()
 
@@ -45,15 +47,16 @@ export const checkUpscaleOptions = (options: unknown): Checked<typeof upscaleOpt
 /** @throws UprezError `unknown-option` with the nearest name, `invalid-option` */
 export const checkUpscalerOptions = (options: unknown): Checked<typeof upscalerOptions> => check(upscalerOptions, options)
 
-function check<S extends z.ZodObject>(schema: S, options: unknown): Checked<S> {
+function check<S extends z.ZodObject<Record<string, z.ZodOptional>>>(schema: S, options: unknown): Checked<S> {
   const result = schema.safeParse(withoutUndefined(options))
   if (result.success) return result.data
   const issue = result.error.issues[0]!
   if (issue.code === 'unrecognized_keys') throw unknownOption(issue.keys[0]!, Object.keys(schema.shape))
-  const param = issue.path.join('.') || 'options'
-  const value = issue.path.length === 0 ? options : (options as Record<string, unknown>)[param]
+  const param = String(issue.path[0] ?? 'options')
+  const field = schema.shape[param]?.unwrap() as z.ZodType | undefined
+  const expected = field?.description ?? 'an object'
+  const value = field === undefined ? options : (options as Record<string, unknown>)[param]
   const got = typeof value === 'string' ? JSON.stringify(value) : String(value)
-  const expected = issue.message.replace(/^Invalid (input|option): expected /, '').replace(/^expected /, '')
   throw new UprezError('invalid-option', `Expected ${expected} for ${param} but received ${got}`, { param, expected, got })
 }
 

@@ -1,11 +1,14 @@
 import { UprezError } from '../errors.js'
 import type { UpscaleCard } from '../models/card.js'
 import { targetSize } from '../runtime/size.js'
+import { requireUsableSide } from '../runtime/tiles.js'
 import { symmetriesFor } from '../runtime/tta.js'
 import { checkOutputSize, outputDensity, outputDepth, outputFormat } from './encode.js'
 import type { Header } from './files.js'
 import type { Depth, Job, JobResult, Limits } from './job.js'
 import type { Size } from './size.js'
+
+export { requireUsableSide }
 
 /** What is to be made of a picture, known from its header. */
 export interface Plan {
@@ -32,6 +35,7 @@ export const runsFor = ({ tta }: Pick<Job, 'tta'>, card: UpscaleCard): number =>
 /** @throws UprezError `invalid-option`, `output-too-large` */
 export function planJob(job: Job, header: Header, card: UpscaleCard, limits: Limits): Plan {
   const { format: from, width, height } = header
+  requireUsableSide(card, job.tile)
   const format = outputFormat(job.format, from)
   const depth = depthFor(job, header)
   const target = targetFor(job, header, card)

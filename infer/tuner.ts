@@ -28,8 +28,12 @@ export function createTuner(ort: Pick<OrtThreads, 'run' | 'warm'>, { provider, d
 
   return {
     prepare(session, card, sha256, begun) {
-      const ours = preparing.get(session) ?? prepare(session, card, sha256, begun)
+      const known = preparing.get(session)
+      if (known !== undefined) return known
+      const ours = prepare(session, card, sha256, begun)
       preparing.set(session, ours)
+      // What has failed may succeed for the next one, as when the card's memory was short.
+      ours.catch(() => preparing.get(session) === ours && preparing.delete(session))
       return ours
     },
     limit(session, { width, height }) {

@@ -31,8 +31,13 @@ type Needs = Pick<UpscaleCard, 'halo' | 'sizeMultiple' | 'fixedSize'>
  * Measures windows of growing sides, then growing batches, each as long as it pays. What fails (too large for the card's memory)
  * is not taken.
  * @param time runs so many windows of a size at once; milliseconds once it is warm
+ * @returns undefined where not one run succeeded
  */
-export async function findTuning(card: Needs, time: (windows: Image[]) => Promise<number>, now = () => performance.now()): Promise<Tuning> {
+export async function findTuning(
+  card: Needs,
+  time: (windows: Image[]) => Promise<number>,
+  now = () => performance.now(),
+): Promise<Tuning | undefined> {
   const start = now()
   // Pixels of use per millisecond.
   const rate = async (side: number, batch: number): Promise<number> => {
@@ -43,7 +48,7 @@ export async function findTuning(card: Needs, time: (windows: Image[]) => Promis
     return (batch * core) / milliseconds
   }
   const best = { side: 0, batch: 1, rate: 0 }
-  if (card.fixedSize === null && card.halo === null) return { side: 0, batch: 1 }
+  if (card.fixedSize === null && card.halo === null) return UNTUNED
   for (const side of card.fixedSize ? [0] : sidesFor(card)) {
     const found = await rate(side, 1)
     if (found === 0 || found < best.rate * WORTH) break
@@ -54,8 +59,11 @@ export async function findTuning(card: Needs, time: (windows: Image[]) => Promis
     if (found === 0 || found < best.rate * WORTH) break
     Object.assign(best, { batch, rate: found })
   }
-  return { side: best.side, batch: best.batch }
+  return best.rate === 0 ? undefined : { side: best.side, batch: best.batch }
 }
+
+/** As without a graphics card. */
+const UNTUNED: Tuning = { side: 0, batch: 1 }
 
 /** Multiples of what the model wants, with most of each window of use. */
 function sidesFor({ halo, sizeMultiple }: Needs): number[] {
@@ -70,10 +78,11 @@ export function greyWindow(width: number, height: number): Image {
 }
 
 /**
- * What was found before, else what is found now, which is remembered in the user's cache folder.
+ * What was found before, else what is found now, which is remembered in the user's cache folder. Where nothing was found, the model
+ * does without, and it is tried anew at the next start.
  * @param about names model, provider and card: letters, digits and "-"
  */
-export async function rememberedTuning(about: string, find: () => Promise<Tuning>): Promise<Tuning> {
+export async function rememberedTuning(about: string, find: () => Promise<Tuning | undefined>): Promise<Tuning> {
   const file = join(cacheFolder(), 'providers', `${about}.json`)
   const known = tuning.safeParse(
     await readFile(file, 'utf8')
@@ -82,6 +91,7 @@ export async function rememberedTuning(about: string, find: () => Promise<Tuning
   )
   if (known.success) return known.data
   const found = await find()
+  if (found === undefined) return UNTUNED
   // Without a folder to write to, it is measured at every start.
   await mkdir(dirname(file), { recursive: true })
     .then(() => writeAtomic(file, `${JSON.stringify(found)}\n`))

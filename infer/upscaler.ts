@@ -9,6 +9,7 @@ import type { Progress } from '../runtime/infer.js'
 import { defined } from './defined.js'
 import type { Job, JobResult, OutputFormat } from './engine.js'
 import { startEngine } from './engine.js'
+import { formatForName } from './format-of-name.js'
 import { readPrecision } from './limits.js'
 import { checkUpscaleOptions, checkUpscalerOptions } from './options.js'
 import { chooseProvider, type Provider, type ProviderReport, readProvider } from './providers.js'
@@ -46,14 +47,14 @@ export interface UpscalerOptions {
 }
 
 export interface UpscaleOptions {
-  /** Enlargement along a side, any number above 0; default the model's own. Excludes width, height and longest. */
+  /** Enlargement along a side, a number above 0 and at most 64; default the model's own. Excludes width, height and longest. */
   scale?: number | undefined
   /** Size of the result in pixels; one of the two keeps the proportions. */
   width?: number | undefined
   height?: number | undefined
   /** Longer side of the result in pixels; the other keeps the proportions. Excludes the three above. */
   longest?: number | undefined
-  /** Default `auto`: JPEG for JPEG, WebP for WebP, PNG for all others. */
+  /** Default `auto`: what the name of `output` says; else JPEG for JPEG, WebP for WebP, PNG for all others. */
   format?: OutputFormat | 'auto' | undefined
   /** 1..100 for JPEG, WebP (both 95) and AVIF (80). */
   quality?: number | undefined
@@ -70,7 +71,10 @@ export interface UpscaleOptions {
   tile?: number | undefined
   /** Test-time augmentation: the mean over eight turned and mirrored runs, at eight times the cost. Default false. */
   tta?: boolean | undefined
-  /** A file to write the result to (at once whole, or not at all) instead of returning its bytes. */
+  /**
+   * A file to write the result to (at once whole, or not at all) instead of returning its bytes. A name that ends as pictures do (.png,
+   * .jpg, .jpeg, .webp, .avif, .tif, .tiff) settles the format, and one that contradicts `format` is refused.
+   */
   output?: string | undefined
   onProgress?: ((progress: Progress) => void) | undefined
   signal?: AbortSignal | undefined
@@ -116,8 +120,9 @@ export async function createUpscaler(options: UpscalerOptions = {}): Promise<Ups
     providers: reports,
     upscale: async (image, options = {}) => {
       const { onProgress, signal, output, format = 'auto', tile = 0, ...sizes } = checkUpscaleOptions(options)
+      const named = output === undefined ? undefined : formatForName(output, format, 'output')
       const asked = defined({ ...sizes, output: output === undefined ? undefined : resolve(output) })
-      const job: Job = { input: source(image), model: folder, format, tile, ...asked }
+      const job: Job = { input: source(image), model: folder, format: named ?? format, tile, ...asked }
       const { bytes, ...result } = await engine.upscale(job, defined({ onProgress, signal }))
       return { data: bytes ?? new Uint8Array(), ...result }
     },

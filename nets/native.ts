@@ -152,5 +152,5 @@ async function compile(folder: string, variant: NativeVariant): Promise<void> {
 }
 
 function unavailable(message: string): UprezError {
-  return new UprezError('engine-unavailable', message, { param: 'engine', expected: 'tensorflow, made by `uprez setup tensorflow`' })
+  return new UprezError('engine-unavailable', message, { param: 'engine' })
 }

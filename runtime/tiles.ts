@@ -90,7 +90,11 @@ const autoSide = 256
 
 const roundUp = (value: number, multiple: number) => Math.ceil(value / multiple) * multiple
 
-function requireUsableSide(card: Needs, side: number): void {
+/**
+ * @param side as `planTiles` takes it
+ * @throws UprezError `invalid-option` for a side that no picture can be cut with
+ */
+export function requireUsableSide(card: Needs, side: number): void {
   const wrong = (expected: string, why: string) =>
     new UprezError('invalid-option', `tile must be ${expected}, not ${side}: ${why}`, { param: 'tile', expected, got: String(side) })
   if (!Number.isInteger(side) || side < 0) throw wrong('0 (automatic) or a whole number of pixels', 'it is the side of a tile')

@@ -269,9 +269,9 @@ test('Ctrl-C ends the run with 130; what is done stays done and nothing half-wri
   const child = start(args, { detached: true })
   const end = ended(child)
   await firstPicture(child)
-  // A terminal sends the signal to the whole group, and npm hands it on once more.
+  // A terminal sends the signal to the whole group, and npm hands it on once more: here when the engine is being closed already.
+  child.stderr!.on('data', chunk => /\d+ left/.test(chunk) && child.kill('SIGINT'))
   process.kill(-child.pid!, 'SIGINT')
-  child.kill('SIGINT')
   const { code, err } = await end
   assert.equal(code, 130)
   assert.match(err, /\d+ left/)
@@ -318,6 +318,51 @@ test('a torn last line of the manifest is tolerated', async () => {
   const { done, made } = await runJson(...args)
   assert.deepEqual([done.length, made.length], [2, 1])
   assert.equal((await runJson(...args)).done.length, 3)
+})
+
+test('what ends a run is told in the report, with the picture that met it', async () => {
+  const root = await folder()
+  await draw(root, 'in/a.png', 'in/b.png')
+  const { dir } = await writeModel(join(root, 'models'), { id: 'changed' })
+  for (const name of ['model.onnx', 'model.uint8.onnx']) await appendFile(join(dir, name), 'more')
+  const { code, failed, made } = await runJson(
+    '-m',
+    dir,
+    '-n',
+    'changed',
+    '-g',
+    '-1',
+    '-j',
+    '1',
+    '-i',
+    join(root, 'in'),
+    '-o',
+    join(root, 'out'),
+  )
+  assert.deepEqual([code, made], [1, []])
+  assert.deepEqual(
+    failed.map(({ path, code }) => [path, code]),
+    [[join(root, 'in/a.png'), 'model-mismatch']],
+  )
+})
+
+test('options that would do nothing, contradict each other or fit no picture are wrong usage, told before anything is written', async () => {
+  const root = await folder()
+  await draw(root, 'a.png')
+  const wrong: [args: string[], message: RegExp][] = [
+    [['-o', join(root, 'b.png'), '--suffix', '_x2'], /^uprez: invalid-option: .*--suffix.*b\.png/m],
+    [['-o', join(root, 'b.png'), '-f', 'jpg'], /^uprez: invalid-option: .*format jpg.*b\.png/m],
+    [['-o', join(root, 'out'), '--resume', '--if-exists', 'overwrite'], /^uprez: invalid-option: .*--resume.*--if-exists overwrite/m],
+    [['-o', join(root, 'out'), '-n', 'slow', '-t', '24'], /^uprez: invalid-option: tile must be 0 or at least 25/m],
+  ]
+  const ends = await Promise.all(wrong.map(([args]) => run('-i', join(root, 'a.png'), ...args)))
+  for (const [i, { code, err }] of ends.entries()) {
+    assert.equal(code, 2, err)
+    assert.match(err, wrong[i]![1])
+  }
+  assert.deepEqual(await files(root), ['a.png'])
+  const same = await run('-i', join(root, 'a.png'), '-o', join(root, 'out'), '--resume', '--if-exists', 'skip', '--dry-run')
+  assert.equal(same.code, 0, same.err)
 })
 
 test('every output format can be asked for', async () => {

@@ -70,6 +70,21 @@ test('wherever a killed run tore the last line, the lines before it and after it
   }
 })
 
+test('an output that was begun is ours and not done until it is finished; what is known of its input stays', async () => {
+  const path = await folder()
+  const begun = { output: 'a', pending: true }
+  await write(path, entry('a'), entry('b'))
+  const writer = await openManifest(path)
+  await writer.begin('a')
+  await writer.begin('c')
+  await writer.close()
+  const { byOutput, byInput, begun: ours } = await readManifest(path)
+  assert.deepEqual([[...byOutput.keys()], [...byInput.keys()], [...ours]], [['b'], ['a', 'b'], ['a', 'b', 'c']])
+  assert.deepEqual(JSON.parse((await readFile(join(path, MANIFEST), 'utf8')).split('\n')[2]!), begun)
+  await write(path, entry('a', { size: 11 }))
+  assert.equal((await readManifest(path)).byOutput.get('a')!.size, 11)
+})
+
 test('lines that are no entries are passed over', async () => {
   const path = await folder()
   await writeFile(join(path, MANIFEST), `null\n{}\n[1]\n"text"\n${JSON.stringify(entry('a'))}\n`)

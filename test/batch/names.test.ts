@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { posix } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { formatOfName, nameOutputs } from '../../batch/names.js'
+import { nameOutputs } from '../../batch/names.js'
+import { formatOfName } from '../../infer/format-of-name.js'
 import { OUTPUT_FORMATS, type OutputFormat } from '../../infer/job.js'
 
 const name = (place: string, format: OutputFormat, suffix = '') => nameOutputs([{ path: `/in/${place}`, place, format }], suffix)[0]

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { execute } from '../../execute.js'
 import { sharp } from '../../infer/sharp.js'
 import { raw, tiffOf } from '../infer/pictures.js'
 import { deepen, drawGrey, drawPhoto } from '../support/draw.js'
@@ -82,14 +83,14 @@ test('without the option a TIFF of several pages is left alone; what a format ca
   )
 })
 
-test('a file name is no place for several pages', async () => {
-  const child = spawn(process.execPath, [
-    uprez,
-    ...['-m', join(home, 'models'), '-i', join(home, 'in/scans/book.tif'), '-o', join(home, 'one.tif'), '--pages', 'all'],
-  ])
-  let said = ''
-  child.stderr.on('data', chunk => (said += chunk))
-  const [code] = (await once(child, 'close')) as [number]
-  assert.equal(code, 2)
-  assert.match(said, /invalid-option: --output: expected a folder for several pages/)
+test('a file name is no place for several pages, nor for the pictures of a glob', async () => {
+  for (const [input, what] of [
+    ['in/scans/book.tif', 'pages'],
+    ['in/*.{png,jpg}', 'pictures'],
+  ] as const) {
+    const args = ['-m', join(home, 'models'), '-i', join(home, input), '-o', join(home, 'one.tif'), '--pages', 'all']
+    const { code, output } = await execute(process.execPath, [uprez, ...args])
+    assert.equal(code, 2)
+    assert.match(output, new RegExp(`invalid-option: --output: expected a folder for several ${what} `))
+  }
 })

@@ -10,7 +10,7 @@ import { execute } from '../../execute.js'
 import type { Engine, Job } from '../../infer/engine.js'
 import { sharp } from '../../infer/sharp.js'
 import { pixelsOf, raw } from '../infer/pictures.js'
-import { drawPhoto } from '../support/draw.js'
+import { deepen, drawPhoto } from '../support/draw.js'
 import { writeModel } from '../support/model.js'
 
 const uprez = fileURLToPath(new URL('../../bin/uprez.js', import.meta.url))
@@ -92,7 +92,8 @@ test('width or height keeps the proportions, both are taken as they are', async 
 test('a line of before sizes and -x could be asked for still says what is done', async () => {
   await report('old', '-s', '2')
   const file = join(home, 'old/.uprez.jsonl')
-  const lines = (await readFile(file, 'utf8')).trimEnd().split('\n')
+  const all = (await readFile(file, 'utf8')).trimEnd().split('\n')
+  const lines = all.filter(line => !JSON.parse(line).pending)
   const older = lines.map(line => {
     const { recipe, ...entry } = JSON.parse(line)
     const { model, sha256, scale, format, quality } = recipe
@@ -138,6 +139,17 @@ test('with -x a picture is made anew: a little different, and as dear as eight',
   assert.ok(mean > 0 && mean < 5, `${mean} on average`)
   assert.equal((await report('tta', '-x')).done.length, 2)
   assert.equal((await report('tta', '--dry-run')).planned.length, 2)
+})
+
+test('16 bits count twice in the estimate of bytes: those that are asked for, and those that the picture has', async () => {
+  const { estimate: eight } = await report('eight', '--dry-run')
+  const { estimate: sixteen } = await report('sixteen', '--dry-run', '--depth', '16')
+  assert.ok(Math.abs(sixteen!.bytes - 2 * eight!.bytes) <= 1, `${sixteen!.bytes} and ${eight!.bytes}`)
+  const deep = join(home, 'deep.png')
+  await raw(deepen(drawPhoto(48, 32))).toFile(deep)
+  const withDeep = async (...flags: string[]) => (await report('deep', '-i', deep, '--dry-run', ...flags)).estimate!.bytes
+  const [asItIs, cut] = [await withDeep(), await withDeep('--depth', '8')]
+  assert.ok(Math.abs(asItIs - cut - (cut - eight!.bytes)) <= 2, `${asItIs} and ${cut}`)
 })
 
 test('the estimate counts the runs of -x', async () => {

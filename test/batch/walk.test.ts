@@ -77,6 +77,12 @@ test('a glob keeps the tree below its first wildcard', async () => {
   assert.deepEqual(await placesOf([`${root}/x/**/*.png`]), ['a.png', 'y/b.png'])
 })
 
+test('braces around folders keep what the folders have in common', async () => {
+  const root = await tree('in/x/a.png', 'in/y/b.png', 'in/z/c.png')
+  assert.deepEqual(await placesOf([`${root}/{in/x,in/y}/*.png`]), ['in/x/a.png', 'in/y/b.png'])
+  assert.deepEqual(await placesOf([`${root}/in/@(x|z)/*.png`]), ['x/a.png', 'z/c.png'])
+})
+
 test('a file whose name looks like a glob is a file', async () => {
   const root = await tree('a[1].png', 'a1.png')
   assert.deepEqual(await placesOf([join(root, 'a[1].png')]), ['a[1].png'])

@@ -56,4 +56,5 @@ test('doctor fails where upscaling does not work, and says why', async () => {
   assert.equal(code, 1)
   assert.equal(checks.get('upscaling (CPU)')!.state, 'broken')
   assert.match(checks.get('upscaling (CPU)')!.detail, /UPREZ_THREADS|threads/)
+  assert.equal(checks.get('upscaling (CPU)')!.fix, undefined)
 })

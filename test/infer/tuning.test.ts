@@ -36,7 +36,7 @@ test('a card that waits for its orders gets large windows, and many', async () =
 test('what does not fit into its memory is not taken', async () => {
   const { time } = gpu({ start: 100, pixelsPerMs: 1e6, most: 4 * 512 * 512 })
   assert.deepEqual(await findTuning(card, time), { side: 1024, batch: 1 })
-  assert.deepEqual(await findTuning(card, gpu({ start: 100, pixelsPerMs: 1e6, most: 1 }).time), { side: 0, batch: 1 })
+  assert.equal(await findTuning(card, gpu({ start: 100, pixelsPerMs: 1e6, most: 1 }).time), undefined)
 })
 
 test('sides are what the model can take; one of fixed size has batches alone, one that runs whole nothing', async () => {
@@ -51,11 +51,11 @@ test('sides are what the model can take; one of fixed size has batches alone, on
 test('the search ends in time', async () => {
   const { time, tried } = gpu({ start: 100, pixelsPerMs: 1e6 })
   let now = 0
-  const { batch } = await findTuning(card, time, () => {
+  const found = await findTuning(card, time, () => {
     now += 9000
     return now
   })
-  assert.equal(batch, 1)
+  assert.deepEqual(found, { side: 1024, batch: 1 })
   assert.equal(tried.length, 3)
 })
 
@@ -65,4 +65,9 @@ test('what was found is remembered, until the file is damaged', async () => {
   assert.deepEqual(await rememberedTuning('cuda-1', finds(4)), { side: 256, batch: 2 })
   assert.deepEqual(await rememberedTuning('cuda-2', finds(4)), { side: 256, batch: 4 })
   assert.deepEqual((await readdir(join(cache, 'providers'))).sort(), ['cuda-1.json', 'cuda-2.json'])
+})
+
+test('that nothing was found is not remembered', async () => {
+  assert.deepEqual(await rememberedTuning('cuda-3', async () => undefined), { side: 0, batch: 1 })
+  assert.deepEqual(await rememberedTuning('cuda-3', async () => ({ side: 256, batch: 2 })), { side: 256, batch: 2 })
 })
