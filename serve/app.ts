@@ -74,7 +74,7 @@ export function createApp(options: AppOptions): Express {
 
   app.use(requestLog(log), metrics.count)
   app.use(securityHeaders(), ...crossOrigin(cors))
-  app.use(checkHeaders)
+  app.use(checkHeaders, sendTimeout(limits))
 
   const onlyGet = methodNotAllowed('GET', 'HEAD')
   app
@@ -124,6 +124,16 @@ const checkHeaders: RequestHandler = ({ headers: { host, expect }, httpVersion }
       new UprezError('bad-request', `Expected ${expected} for Expect but received ${expect}`, { param: 'Expect', expected, got: expect }),
     )
   } else next()
+}
+
+/** Who asks and takes no answer would keep his connection. A picture's time to be sent begins when it is there. */
+function sendTimeout({ sendTimeoutMs }: ServerLimits): RequestHandler {
+  return ({ method }, res, next) => {
+    // What was asked before on this connection has left its own.
+    if (method === 'POST') res.setTimeout(0)
+    else res.setTimeout(sendTimeoutMs, () => res.destroy())
+    next()
+  }
 }
 
 function refuseWhileClosing(state: ServerState): RequestHandler {

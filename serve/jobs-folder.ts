@@ -47,7 +47,8 @@ export async function openJobsFolder(base = tmpdir()): Promise<JobsFolder> {
   return {
     inputOf,
     outputOf: id => join(root, id, 'result'),
-    make: id => mkdir(folderOf(id)),
+    // The system's cleaner of temporary files may have taken all of it.
+    make: async id => void (await mkdir(folderOf(id), { recursive: true, mode: 0o700 })),
     store: (id, input) => ('path' in input ? rename(input.path, inputOf(id)) : writeFile(inputOf(id), input.bytes, { mode: 0o600 })),
     dropInput: id => rm(inputOf(id), { force: true }),
     drop: id => remove(folderOf(id)),

@@ -57,7 +57,6 @@ export function jobRoutes({ jobs, take, limits, guards }: JobRoutesOptions): Rou
     res.vary('Accept').set('Cache-Control', 'no-store')
     const wantsEvents = req.method === 'GET' && req.accepts(['application/json', 'text/event-stream']) === 'text/event-stream'
     if (wantsEvents) {
-      res.setTimeout(limits.sendTimeoutMs, () => res.destroy())
       streamEvents(req, res, job, () => view(job), jobs.clock, Math.min(HEARTBEAT_MS, limits.sendTimeoutMs / 2))
     } else sendView(res, job)
   }
@@ -69,7 +68,6 @@ export function jobRoutes({ jobs, take, limits, guards }: JobRoutesOptions): Rou
     const result = job.result!
     setResultHeaders(res, order, result, { ...result.stages, queue: started - created + result.stages.queue })
     res.set('Cache-Control', 'private, no-cache')
-    res.setTimeout(limits.sendTimeoutMs, () => res.destroy())
     res.sendFile(path, { cacheControl: false, lastModified: false, acceptRanges: false, dotfiles: 'allow' }, error => {
       // A client that left needs no answer.
       if (error) res.headersSent ? res.destroy() : next(error)

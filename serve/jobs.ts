@@ -11,6 +11,7 @@ import { type Clock, wallClock } from './clock.js'
 import type { Order } from './intake.js'
 import { type JobsFolder, storageError } from './jobs-folder.js'
 import type { ServerLimits } from './limits.js'
+import { upscaleInTime } from './work.js'
 
 /**
  * Long work: pictures that are upscaled after their request was answered, a few at a time, in the order they came. Uploads and
@@ -46,7 +47,7 @@ export interface Jobs {
 export interface Owner {
   client: string | undefined
   key: string | undefined
-  /** Whose unfinished jobs are counted together: `clientOf`. */
+  /** Whose unfinished jobs are counted together, and whose keys are one space: `clientOf`. */
   counted: string
 }
 
@@ -222,12 +223,14 @@ export function openJobs({ engine, limits, folder, log, clock = wallClock }: Job
     try {
       await job.stored
       const work = { ...order.work, input: { path: folder.inputOf(id) }, output }
-      const { bytes: _, ...result } = await engine.upscale(work, { signal: abort.signal, onProgress })
+      const { signal } = abort
+      const measure = await engine.measure(work, { signal })
+      const { bytes: _, ...result } = await upscaleInTime(engine, work, measure, limits, { signal, onProgress }, clock)
       const { size } = await stat(output)
       await folder.dropInput(id)
       if (isFinal(job)) return
       holds(job, 0)
-      if (!makeRoom(size)) return await fail(job, tooBig(size, limits))
+      if (!makeRoom(size)) return await fail(job, size > limits.jobsMaxBytes ? tooBig(size, limits) : noRoomFor(size, limits))
       holds(job, size)
       job.result = { ...result, bytes: size, expires: clock.now() + limits.jobTtlMs }
       finish(job, 'done')
@@ -285,14 +288,15 @@ export function openJobs({ engine, limits, folder, log, clock = wallClock }: Job
     return expire(job)
   }
 
-  /** Lets the oldest results go. @returns whether so many bytes fit now */
+  /** Lets the oldest results go where so many bytes will then fit. @returns whether they do */
   function makeRoom(bytes: number): boolean {
-    const fits = () => used + bytes <= limits.jobsMaxBytes
+    const unfinished = used - [...finished].reduce((sum, job) => sum + job.bytes, 0)
+    if (unfinished + bytes > limits.jobsMaxBytes) return false
     for (const oldest of finished) {
-      if (fits()) break
+      if (used + bytes <= limits.jobsMaxBytes) break
       if (oldest.bytes > 0) void expire(oldest)
     }
-    return fits()
+    return true
   }
 
   function holds(job: Entry, bytes: number): void {
@@ -329,7 +333,7 @@ function changed(job: KeptJob): void {
 }
 
 /** Neither holds a line break, so no two pairs look alike. */
-const handleOf = ({ client = '', key }: Owner): string | undefined => (key === undefined ? undefined : `${client}\n${key}`)
+const handleOf = ({ counted, key }: Owner): string | undefined => (key === undefined ? undefined : `${counted}\n${key}`)
 
 async function contentOf({ upload: { input }, work: { version: _, ...asked } }: Order): Promise<string> {
   const sum = 'path' in input ? await sha256Of(input.path) : await sha256OfBytes(input.bytes)
@@ -348,6 +352,12 @@ function tooBig(bytes: number, { jobsMaxBytes }: ServerLimits): UprezError {
     expected,
     got: `${bytes} bytes`,
   })
+}
+
+function noRoomFor(bytes: number, { jobsMaxBytes }: ServerLimits): UprezError {
+  const expected = `room for it beside unfinished jobs, among ${jobsMaxBytes} bytes for all`
+  const message = `The result has ${bytes} bytes; expected ${expected} (UPREZ_JOBS_MAX_BYTES); try again when some are done`
+  return new UprezError('no-space', message, { expected, got: `${bytes} bytes` })
 }
 
 function queueFull({ maxQueuedJobs, jobsMaxBytes }: ServerLimits): UprezError {

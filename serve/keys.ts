@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import type { RequestHandler } from 'express'
+import type { Logger } from 'pino'
 import { UprezError } from '../errors.js'
 
 /**
@@ -21,13 +22,16 @@ export function makeKey(name: string): { key: string; line: string } {
 
 /**
  * Reads UPREZ_API_KEYS: entries name:sha256 between commas, or the path of a file with one entry a line ("#" begins a comment). A file
- * is read again when it has changed: taking a line out revokes that key.
+ * is read again when it has changed: taking a line out revokes that key, taking all out revokes all.
+ * @param log hears of a changed file that will not do, which leaves the keys as they were
  * @returns undefined where none are asked for
  * @throws UprezError `invalid-option`
  */
-export function readKeys(text: string | undefined): Keys | undefined {
+export function readKeys(text: string | undefined, log?: Logger): Keys | undefined {
   if (text === undefined || text.trim() === '') return undefined
-  return text.includes(':') && !/[/\\]/.test(text) ? keysFrom(parse(text.split(','), VARIABLE)) : keysInFile(text.trim())
+  if (!text.includes(':') || /[/\\]/.test(text)) return keysInFile(text.trim(), log)
+  const owners = someOf(parse(text.split(','), VARIABLE), VARIABLE)
+  return { ownerOf: key => owners.get(hashOf(key)) }
 }
 
 /**
@@ -58,36 +62,43 @@ function keysIn({ authorization, 'x-api-key': header }: NodeJS.Dict<string | str
   return [bearer, header].filter(key => typeof key === 'string')
 }
 
-function keysFrom(owners: Map<string, string>): Keys {
-  return { ownerOf: key => owners.get(hashOf(key)) }
-}
-
-function keysInFile(path: string): Keys {
-  let state = ''
-  let keys = read()
+function keysInFile(path: string, log: Logger | undefined): Keys {
+  let state = stateOf(path)
+  let owners = someOf(ownersIn(path), path)
   return {
     ownerOf(key) {
-      // A file that is gone for a moment, or half written, leaves the keys as they were.
-      try {
-        if (stateOf(path) !== state) keys = read()
-      } catch {}
-      return keys.ownerOf(key)
+      const found = stateOf(path)
+      if (found !== state) {
+        // First, so that what is refused is so once.
+        state = found
+        try {
+          owners = ownersIn(path)
+        } catch (error) {
+          log?.error({ err: error }, `${VARIABLE} has changed and will not do: the keys of before go on, those taken out of it too`)
+        }
+      }
+      return owners.get(hashOf(key))
     },
-  }
-
-  function read(): Keys {
-    const found = stateOf(path)
-    const lines = readFileSync(path, 'utf8').split('\n')
-    const parsed = keysFrom(parse(lines, path))
-    state = found
-    return parsed
   }
 }
 
+/** Differs where what is in the file, or whether it can be read, may differ. */
 function stateOf(path: string): string {
   try {
-    const { mtimeMs, size, ino } = statSync(path)
-    return `${mtimeMs} ${size} ${ino}`
+    const { mtimeMs, ctimeMs, size, ino } = statSync(path)
+    return `${mtimeMs} ${ctimeMs} ${size} ${ino}`
+  } catch (error) {
+    return String((error as NodeJS.ErrnoException).code)
+  }
+}
+
+function ownersIn(path: string): Map<string, string> {
+  return parse(read(path).split('\n'), path)
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
   } catch (cause) {
     const expected = 'entries name:sha256, or the path of a file of them'
     throw new UprezError(
@@ -120,6 +131,11 @@ function parse(lines: string[], where: string): Map<string, string> {
     }
     owners.set(hash.toLowerCase(), name)
   }
+  return owners
+}
+
+/** A server that begins without any key was not meant so. */
+function someOf(owners: Map<string, string>, where: string): Map<string, string> {
   if (owners.size > 0) return owners
   throw new UprezError('invalid-option', `${where}: expected at least one key; make one with: uprez key NAME`, {
     param: VARIABLE,

@@ -122,7 +122,7 @@ export const SERVER_LIMITS = {
   },
   requestDeadlineMs: {
     variable: 'UPREZ_REQUEST_DEADLINE_MS',
-    about: 'Time for a picture that has arrived, waiting included; 0 = none',
+    about: 'Time for a picture that has arrived, or a job that has begun, waiting included; 0 = none',
     code: 'timeout',
     fallback: 120_000,
     check: fromZero.max(2 ** 31 - 1),
@@ -136,7 +136,7 @@ export const SERVER_LIMITS = {
   },
   sendTimeoutMs: {
     variable: 'UPREZ_SEND_TIMEOUT_MS',
-    about: 'Time in which a client takes nothing of a result before its connection is closed',
+    about: 'Time in which a client takes nothing of an answer before its connection is closed',
     code: null,
     fallback: 30_000,
     check: milliseconds,

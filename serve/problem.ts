@@ -40,7 +40,7 @@ export function problemHandler(log: Logger): ErrorRequestHandler {
     const error = ours(thrown)
     const problem = problemFrom(error)
     res.locals.code = problem.code
-    if (problem.status === 500) log.error({ err: thrown })
+    if (problem.status === 500) log.error({ err: thrown, id: res.locals.requestId })
     // Too late to say so: a broken answer must not look like a whole one.
     if (res.headersSent) return void res.destroy()
     res.removeHeader('ETag')

@@ -51,13 +51,13 @@ const PORT = { variable: 'PORT', check: z.int().min(0).max(65_535) }
 export async function serve(options: ServeOptions): Promise<void> {
   const port = readSetting('port', PORT, options.port) ?? 3000
   const host = options.host ?? (process.env.HOST || '127.0.0.1')
-  const keys = readKeys(process.env.UPREZ_API_KEYS)
+  const log = pino({ level: logLevel(), base: undefined, timestamp: pino.stdTimeFunctions.isoTime })
+  const keys = readKeys(process.env.UPREZ_API_KEYS, log)
   const isPublic = options.public ?? process.env.UPREZ_PUBLIC === '1'
   const limits = readServerLimits({}, process.env, isPublic && keys === undefined)
   if (!isLoopback(host) && keys === undefined && !isPublic) throw unguarded(host)
   const cors = options.cors ?? (process.env.UPREZ_CORS ?? '').split(/[\s,]+/).filter(origin => origin !== '')
   const threads = readSetting('threads', ENGINE_SETTINGS.threads, undefined) ?? cpusAllowed()
-  const log = pino({ level: logLevel(), base: undefined, timestamp: pino.stdTimeFunctions.isoTime })
   const precision = readPrecision(options.precision)
   const offer = { modelPath: await modelFolder(options.modelPath, { say }), precision }
   const provider = readProvider(options.provider)

@@ -1,13 +1,14 @@
 import { UprezError } from '../errors.js'
 import { defined } from '../infer/defined.js'
-import type { Engine, Job, JobResult, Measure } from '../infer/engine.js'
+import type { Engine, Job, JobOptions, JobResult, Measure } from '../infer/engine.js'
 import type { Place } from './admission.js'
+import { type Clock, wallClock } from './clock.js'
 import type { ServerLimits } from './limits.js'
 
 type Deadlines = Pick<ServerLimits, 'requestDeadlineMs' | 'deadlinePerMegapixelMs'>
 
 /**
- * Has a picture made: measured by its header first, let in by its megapixels, given up at its deadline, which grows with them.
+ * Has a picture made for somebody who waits: measured by its header first, let in by its megapixels, given up at its deadline.
  * @param outputFor where the result is to be written, if that depends on its size
  * @throws UprezError `busy`, `timeout`, `aborted` after the signal, and what the engine throws
  */
@@ -17,26 +18,37 @@ export async function workOn(
   place: Place,
   limits: Deadlines,
   signal: AbortSignal,
-  outputFor: (measure: Measure) => Promise<string | undefined> = async () => job.output,
+  outputFor: (measure: Measure) => Promise<string | undefined>,
 ): Promise<JobResult> {
   const measure = await engine.measure(job, { signal })
-  const megapixels = measure.work / 1e6
-  place.works(megapixels)
-  const stop = new AbortController()
-  const abort = () => stop.abort()
-  const { requestDeadlineMs, deadlinePerMegapixelMs } = limits
-  const patience = Math.min(requestDeadlineMs + deadlinePerMegapixelMs * megapixels, 2 ** 31 - 1)
-  const timer = requestDeadlineMs === 0 ? undefined : setTimeout(abort, patience)
-  signal.addEventListener('abort', abort)
+  place.works(measure.work / 1e6)
+  const output = await outputFor(measure)
+  const result = await upscaleInTime(engine, { ...job, ...defined({ output }) }, measure, limits, { signal })
+  place.worked()
+  return result
+}
+
+/**
+ * Has a measured picture made, or gives it up at its deadline, which grows with its megapixels.
+ * @throws UprezError `timeout`, `aborted` after the signal, and what the engine throws
+ */
+export async function upscaleInTime(
+  engine: Engine,
+  job: Job,
+  { work }: Measure,
+  { requestDeadlineMs, deadlinePerMegapixelMs }: Deadlines,
+  { signal, ...options }: JobOptions & { signal: AbortSignal },
+  clock: Clock = wallClock,
+): Promise<JobResult> {
+  const patience = Math.min(requestDeadlineMs + (deadlinePerMegapixelMs * work) / 1e6, 2 ** 31 - 1)
+  const late = new AbortController()
+  const callOff = requestDeadlineMs === 0 ? undefined : clock.after(patience, () => late.abort())
   try {
-    const result = await engine.upscale({ ...job, ...defined({ output: await outputFor(measure) }) }, { signal: stop.signal })
-    place.worked()
-    return result
+    return await engine.upscale(job, { ...options, signal: AbortSignal.any([signal, late.signal]) })
   } catch (error) {
-    throw stop.signal.aborted && !signal.aborted ? tooLate(patience) : error
+    throw late.signal.aborted && !signal.aborted ? tooLate(patience) : error
   } finally {
-    clearTimeout(timer)
-    signal.removeEventListener('abort', abort)
+    callOff?.()
   }
 }
 

@@ -90,19 +90,43 @@ test('log lines name who asked, with an id that the answer tells too, and never 
   for (const secret of [alice.key, bob.key, 'hidden', 'a b']) assert.ok(!logged.includes(secret))
 })
 
-test('a file of keys is read again when it changes; a broken or missing one leaves them as they were', async () => {
+test('a file of keys is read again when it changes; a broken or missing one leaves them as they were, which is said once', async () => {
   const file = join(folder, 'keys')
+  const said: string[] = []
+  const sink = new Writable({ write: (chunk, _encoding, done) => done(void said.push(String(chunk))) })
   await writeFile(file, `# ours\n${alice.line} # the first\n\n${bob.line}\n`)
-  const keys = readKeys(file)!
+  const keys = readKeys(file, pino({ base: undefined, level: 'error' }, sink))!
   assert.equal(keys.ownerOf(alice.key), 'alice')
   assert.equal(keys.ownerOf(bob.key), 'bob')
   await writeFile(file, `${bob.line}\n`)
   assert.equal(keys.ownerOf(alice.key), undefined)
   assert.equal(keys.ownerOf(bob.key), 'bob')
-  await writeFile(file, 'nonsense')
-  assert.equal(keys.ownerOf(bob.key), 'bob')
+  assert.deepEqual(said, [])
+  const refuses = (reason: RegExp) => {
+    for (let asked = 0; asked < 3; asked++) assert.equal(keys.ownerOf(bob.key), 'bob')
+    assert.equal(said.length, 1)
+    assert.match(said.pop()!, reason)
+  }
+  await writeFile(file, `${bob.line}\nalice:${alice.key}\n`)
+  refuses(/entry 2: expected name:sha256(?!.*uprez_)/)
   await rm(file)
-  assert.equal(keys.ownerOf(bob.key), 'bob')
+  refuses(/ENOENT/)
+  await writeFile(file, `${alice.line}\n`)
+  assert.deepEqual([keys.ownerOf(alice.key), keys.ownerOf(bob.key)], ['alice', undefined])
+})
+
+test('an emptied file of keys lets nobody in, and none is begun with', async () => {
+  const file = join(folder, 'emptied')
+  await writeFile(file, `${alice.line}\n`)
+  const keys = readKeys(file)!
+  assert.equal(keys.ownerOf(alice.key), 'alice')
+  for (const text of ['', '# nobody\n']) {
+    await writeFile(file, text)
+    assert.equal(keys.ownerOf(alice.key), undefined)
+    assert.throws(() => readKeys(file), { code: 'invalid-option', message: /at least one key/ })
+  }
+  await writeFile(file, `${alice.line}\n`)
+  assert.equal(keys.ownerOf(alice.key), 'alice')
 })
 
 test('keys that were put where their hashes belong are refused without being shown', () => {
@@ -119,7 +143,7 @@ test('keys that were put where their hashes belong are refused without being sho
   assert.throws(() => makeKey('a b'), { code: 'invalid-option', param: 'name' })
 })
 
-test('an error of our own files tells the client none of their paths, and the log all', async () => {
+test('an error of our own files tells the client none of their paths, and the log all, under the id that the answer has', async () => {
   const said: string[] = []
   const sink = new Writable({ write: (chunk, _encoding, done) => done(void said.push(String(chunk))) })
   const engine = heldEngine()
@@ -130,10 +154,15 @@ test('an error of our own files tells the client none of their paths, and the lo
       const answer = fetch(`${own.url}/upscale`, { method: 'POST', body: form(await encode(drawPhoto(8, 8))) })
       await engine.begun(i + 1)
       engine.jobs[i]!.fail(new UprezError(code, `/srv/secret/${code}: is not right`, { got: '/srv/secret', expected: '/srv/secret' }))
+      const id = (await answer).headers.get('x-request-id')!
       const problem = await problemOf(await answer)
       assert.equal(problem.code, code)
       assert.doesNotMatch(JSON.stringify(problem), /secret/)
-      if (problem.status === 500) assert.ok(said.join('').includes(`/srv/secret/${code}`), code)
+      if (problem.status === 500)
+        assert.ok(
+          said.some(line => line.includes(`/srv/secret/${code}`) && line.includes(`"id":"${id}"`)),
+          code,
+        )
     }
   } finally {
     await own.close()

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
@@ -445,6 +445,36 @@ test('the oldest results make room on disk, and what can never fit is refused', 
   assert.equal(await codeOf(post({}, {}, other)), 'busy')
 })
 
+test('a result that only unfinished work leaves no room for says so, and no other goes for nothing', async () => {
+  const room = 2 * png.length
+  await start({ jobsMaxBytes: room })
+  const kept = await create()
+  await finish(kept, 'x'.repeat(100))
+  const running = await create()
+  await create({}, {}, png.subarray(0, png.length - 100))
+  const failed = await finish(running, 'x'.repeat(png.length + 101))
+  assert.deepEqual([failed.state, failed.error!.code], ['failed', 'no-space'])
+  assert.match(failed.error!.detail, /beside unfinished jobs.*try again/)
+  assert.equal((await resultOf(kept)).status, 200)
+})
+
+test('a job has the deadline of an upload, from when it begins to run', { timeout: 60_000 }, async () => {
+  engine = heldEngine(10e6)
+  await start({ requestDeadlineMs: 1000, deadlinePerMegapixelMs: 100 })
+  const [first, second] = [await create(), await create({}, {}, other)]
+  const held = await heldFor(first)
+  time.turn(1999)
+  assert.equal((await look(first)).state, 'running')
+  time.turn(1)
+  await held.aborted
+  const { job: failed } = await until(await events(first), 'failed')
+  const { code, status, expected } = failed.error!
+  assert.deepEqual([code, status, expected], ['timeout', 504, '2000 ms'])
+  await heldFor(second)
+  time.turn(1999)
+  assert.equal((await finish(second)).state, 'done')
+})
+
 test('so many finished jobs are remembered', async () => {
   await start({ maxKeptJobs: 2 })
   const jobs: JobView[] = []
@@ -469,6 +499,15 @@ test("another key's jobs are not there", async () => {
   assert.equal(await codeOf(call(`/jobs/${job.id}`)), 'unauthorized')
   assert.equal((await call(`/jobs/${job.id}`, { method: 'DELETE', headers: as(bob) })).status, 204)
   assert.equal((await viewIn(await call(`/jobs/${job.id}`, { headers: as(alice) }))).state, 'running')
+})
+
+test('without API keys, the Idempotency-Keys of two addresses are apart', async () => {
+  await start({ trustedProxies: 1 })
+  const from = (address: string) => ({ 'X-Forwarded-For': address, 'Idempotency-Key': 'same' })
+  const mine = await create(from('192.0.2.1'))
+  const theirs = await create(from('192.0.2.2'), {}, other)
+  assert.notEqual(theirs.id, mine.id)
+  assert.equal((await create(from('192.0.2.1'))).id, mine.id)
 })
 
 test('shutting down: what waits is cancelled, what runs is finished and fetched', async () => {
@@ -505,10 +544,18 @@ test('what is not finished when the server ends says so, and nothing stays on di
   const { job: failed } = await until(stream, 'failed')
   assert.deepEqual([failed.error!.code, failed.error!.status], ['busy', 503])
   await assert.rejects(stat(root), { code: 'ENOENT' })
-  // A disk that fails is the server's fault, and where its files lie is not told.
+})
+
+test('a folder that the cleaner of temporary files took is made again; a disk that fails is told of without a path', async () => {
   await start()
   await finish(await create())
-  await rm(dirname(dirname(engine.jobs.at(-1)!.job.output!)), { recursive: true })
+  const root = dirname(dirname(engine.jobs.at(-1)!.job.output!))
+  await rm(root, { recursive: true })
+  assert.equal((await finish(await create())).state, 'done')
+  assert.equal((await stat(root)).mode & 0o777, 0o700)
+
+  await rm(root, { recursive: true })
+  await writeFile(root, '')
   const problem = await problemOf(await post())
   assert.equal(problem.status, 500)
   assert.doesNotMatch(JSON.stringify(problem), /tmp|uprez-jobs/)

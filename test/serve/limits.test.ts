@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { ERROR_TABLE } from '../../errors.js'
-import { LIMITS } from '../../infer/limits.js'
+import { ENGINE_SETTINGS, LIMITS } from '../../infer/limits.js'
+import { listModels } from '../../models/catalog.js'
 import { readServerLimits, SERVER_LIMITS } from '../../serve/limits.js'
+import { createShelf } from '../../serve/models.js'
+import { describeApi } from '../../serve/openapi.js'
+import { serverDocument, shippedModels } from './support.js'
 
 test('a limit is what the caller asks for, else its variable, else its default', () => {
   assert.equal(readServerLimits({}, {}).maxInFlight, SERVER_LIMITS.maxInFlight.fallback)
@@ -24,10 +28,8 @@ test('a variable that is no number is refused by name', () => {
   }
 })
 
-test('docs/server.md shows every limit with its default and every error a request can meet', async () => {
-  const text = await readFile(new URL('../../../docs/server.md', import.meta.url), 'utf8')
-  // The formatter pads tables.
-  const document = text.replace(/ +/g, ' ')
+test('docs/server.md shows every limit with its default', async () => {
+  const document = await serverDocument()
   for (const { variable, fallback, about, code, ...other } of Object.values(SERVER_LIMITS)) {
     const usual = 'fallbackInPublic' in other ? `${fallback}, with \`--public\` ${other.fallbackInPublic}` : fallback
     const row = `| \`${variable}\` | ${usual} | ${about} | ${code === null ? '–' : `\`${code}\``} |`
@@ -36,7 +38,29 @@ test('docs/server.md shows every limit with its default and every error a reques
   for (const { variable, fallback } of Object.values(LIMITS)) {
     assert.ok(document.includes(`| \`${variable}\` | ${fallback} |`), variable)
   }
+})
+
+test('docs/server.md shows every variable that the server reads', async () => {
+  const document = await serverDocument()
+  const sources = new URL('../../../serve/', import.meta.url)
+  const texts = await Promise.all((await readdir(sources)).map(name => readFile(new URL(name, sources), 'utf8')))
+  const named = texts.flatMap(text => text.match(/\bUPREZ_[A-Z_]+/g) ?? [])
+  const variables = new Set([...named, ...Object.values(ENGINE_SETTINGS).map(({ variable }) => variable)])
+  assert.ok(variables.has('UPREZ_API_KEYS'))
+  for (const variable of variables) assert.ok(document.includes(`\n| \`${variable}\` |`), variable)
+})
+
+test('docs/server.md shows every error a request can meet, with its status', async () => {
+  const document = await serverDocument()
+  const shelf = createShelf(await listModels({ modelPath: shippedModels }))
+  const { paths } = describeApi({ shelf, limits: readServerLimits({}, {}), guarded: true })
+  const described = Object.values(paths)
+    .flatMap(item => Object.values(item))
+    .flatMap(({ responses }) => Object.values(responses))
+    .flatMap(({ content = {} }) => Object.keys(content['application/problem+json']?.examples ?? {}))
   const shown = [...document.matchAll(/^\| (\d{3}) \| `([a-z-]+)` \|/gm)]
-  assert.ok(shown.length > 20)
+  // OpenAPI has no place for what no route answers.
+  const met = new Set([...described, 'method-not-allowed'])
+  assert.deepEqual(shown.map(([, , code]) => code).sort(), [...met].sort())
   for (const [, status, code] of shown) assert.equal(ERROR_TABLE[code as keyof typeof ERROR_TABLE]?.status, Number(status), code)
 })

@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test'
 import { type Engine, startEngine } from '../../infer/engine.js'
 import { makeKey, readKeys } from '../../serve/keys.js'
 import { drawPhoto } from '../support/draw.js'
-import { encode, form, heldEngine, problemOf, startServer, upscaled } from './support.js'
+import { encode, form, heldEngine, problemOf, serverDocument, startServer, upscaled } from './support.js'
 
 let engine: Engine
 before(async () => {
@@ -98,6 +98,23 @@ test('the state of the two processes and the models is there', async () => {
     for (const name of ['server', 'engine']) assert.ok(seen.get(`uprez_resident_bytes{process="${name}"}`)! > 1e7, name)
     for (const reason of ['crash', 'hang', 'start']) assert.equal(seen.get(`uprez_engine_restarts_total{reason="${reason}"}`), 0)
     assert.ok(seen.has('nodejs_eventloop_lag_seconds'))
+  } finally {
+    await server.close()
+  }
+})
+
+test('docs/server.md shows every figure of ours, and every header that stands beside all answers', async () => {
+  const document = await serverDocument()
+  const server = await startServer(heldEngine(), { rateLimit: 10 })
+  try {
+    const text = await (await fetch(`${server.url}/metrics`)).text()
+    const names = [...text.matchAll(/^# TYPE (uprez_\w+) /gm)].map(([, name]) => name!)
+    assert.ok(names.includes('uprez_provider_works'))
+    for (const name of names) assert.ok(document.includes(`\`${name}\``), name)
+    const { headers } = await fetch(`${server.url}/upscale`, { method: 'POST' })
+    for (const name of ['X-Request-Id', 'RateLimit', 'RateLimit-Policy']) {
+      assert.ok(headers.has(name) && document.includes(`\`${name}\``), name)
+    }
   } finally {
     await server.close()
   }

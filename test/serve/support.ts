@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { pino } from 'pino'
@@ -19,6 +20,11 @@ import { createHttpServer, listen } from '../../serve/server.js'
 
 /** The models that the package ships: from `dist/test/serve/` to `models/`. */
 export const shippedModels = fileURLToPath(new URL('../../../models/', import.meta.url))
+
+/** docs/server.md, without the formatter's padding of tables. */
+export async function serverDocument(): Promise<string> {
+  return (await readFile(new URL('../../../docs/server.md', import.meta.url), 'utf8')).replace(/ +/g, ' ')
+}
 
 export interface TestServer {
   url: string

@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict'
+import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
 import type { Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Writable } from 'node:stream'
 import { after, before, test } from 'node:test'
+import { pino } from 'pino'
 import { type Engine, type Job, type JobResult, startEngine } from '../../infer/engine.js'
 import { drawPhoto } from '../support/draw.js'
 import { encode, form, formHead, heldEngine, partHead, startServer, type TestServer, upscaled, wire } from './support.js'
@@ -171,6 +176,44 @@ test('who does not take his result loses the connection, and his place', async (
     while (held.jobs.length < 2) await second()
   } finally {
     await impatient.close()
+  }
+})
+
+test('who asks for a file and does not take it loses the connection; who waits for a picture on his does not', {
+  timeout: 60_000,
+}, async () => {
+  const held = heldEngine()
+  const folder = await mkdtemp(join(tmpdir(), 'uprez-'))
+  await writeFile(join(folder, 'index.html'), '')
+  // Too large for the sockets' buffers.
+  await truncate(join(folder, 'index.html'), 64 << 20)
+  const lines = new Set<(line: string) => void>()
+  const sink = new Writable({
+    write(chunk, _encoding, done) {
+      for (const hear of lines) hear(String(chunk))
+      done()
+    },
+  })
+  const impatient = await startServer(held, { sendTimeoutMs: 100 }, { pageFolder: folder, log: pino(sink) })
+  try {
+    const waiting = await wire(impatient.port)
+    const end = '\r\n--B--\r\n'
+    waiting.write('GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n')
+    waiting.write(formHead(`Content-Length: ${partHead().length + png.length + end.length}\r\n`) + partHead())
+    waiting.write(png)
+    waiting.write(end)
+    await held.begun(1)
+
+    const gone = new Promise<void>(resolve => lines.add(line => line.includes('"path":"/"') && line.includes('"status":499') && resolve()))
+    const { socket, write } = await wire(impatient.port)
+    socket.pause()
+    write('GET / HTTP/1.1\r\nHost: test\r\n\r\n')
+    await gone
+    held.jobs[0]!.finish()
+    await waiting.saw('a picture')
+  } finally {
+    await impatient.close()
+    await rm(folder, { recursive: true })
   }
 })
 
