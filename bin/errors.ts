@@ -1,6 +1,7 @@
 import { type Command, CommanderError } from 'commander'
 import { closest, distance } from 'fastest-levenshtein'
 import { UprezError } from '../errors.js'
+import { oneLine } from '../one-line.js'
 
 /**
  * Prints what went wrong as one line on stderr, `uprez: code: message`.
@@ -40,13 +41,4 @@ function details({ message, expected, got }: UprezError): string {
     ...(got !== undefined && !message.includes(got) ? [`got ${got}`] : []),
   ]
   return missing.length === 0 ? '' : ` (${oneLine(missing.join(', '))})`
-}
-
-/** On one line, and without what would steer the terminal: names out of files may hold anything. */
-function oneLine(text: string): string {
-  const shown = (char: string) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`
-  return text
-    .trim()
-    .replace(/\s*\n\s*/g, ' ')
-    .replace(/\p{Cc}/gu, shown)
 }

@@ -1,23 +1,29 @@
 import type * as TF from '@tensorflow/tfjs'
 import { UprezError } from '../errors.js'
 import type { Tf } from '../nets/engine.js'
-import type { NetworkFacts } from '../nets/facts.js'
+import { isNetwork, type NetworkFacts } from '../nets/facts.js'
 import { drawLeaves } from '../probe/picture.js'
 import type { Planes } from '../probe/session.js'
 
 /** [height, width] */
 export type Size = readonly [number, number]
 
+/** What inputs hold: noise from −1 to 1, or drawn pictures from 0 to 1. */
+export const KINDS = ['noise', 'drawn pictures'] as const
+type Kind = (typeof KINDS)[number]
+
 /** What a network is tried on. */
 export interface Case {
   /** Of its pictures; undefined where it takes none. */
   size: Size | undefined
   batch: number
+  /** What is among the inputs. */
+  kinds: ReadonlySet<Kind>
   /** As tfjs takes them. */
   inputs: TF.Tensor[]
 }
 
-/** In units of the network's size multiple: odd, even, wide, tall and smaller than what it looks at. */
+/** In units of the network's size multiple, the first being the least that it takes: odd, even, wide, tall and smaller than what it looks at. */
 const SIZES: readonly Size[] = [
   [1, 1],
   [7, 9],
@@ -31,18 +37,24 @@ const BATCHES = [1, 3]
 /** About a second on the wasm engine: a dear network is tried on the smaller sizes alone. */
 const OPERATIONS = 1.5e10
 const UNITS = [1, 2, 4, 8, 16, 32, 64]
+/** A network that takes no picture of so many pixels a side is not asked for larger ones. */
+const LARGEST_LEAST = 256
 
-/** The sizes that a network is tried on: one where its input is fixed, none where it takes no pictures. */
-export function sizesFor(model: TF.LayersModel, about: Pick<NetworkFacts, 'sizeMultiple' | 'flopsPerPixel'>): Size[] {
+/**
+ * The sizes that a network is tried on: one where its input is fixed, none where it takes no pictures.
+ * @throws UprezError `unsupported-layer` where tfjs takes no size
+ */
+export function sizesFor(tf: Tf, model: TF.LayersModel, about: Pick<NetworkFacts, 'sizeMultiple' | 'flopsPerPixel'>): Size[] {
   if (!takesAnySize(model)) {
     const picture = model.inputs.find(({ shape }) => shape.length === 4)
     return picture ? [[picture.shape[1]!, picture.shape[2]!]] : []
   }
   const pictures = batchesFor(model).reduce((a, b) => a + b)
+  const more = leastSide(tf, model, about.sizeMultiple) - about.sizeMultiple
   const sizes: Size[] = []
   let operations = 0
   for (const [h, w] of SIZES) {
-    const size: Size = [h * about.sizeMultiple, w * about.sizeMultiple]
+    const size: Size = [h * about.sizeMultiple + more, w * about.sizeMultiple + more]
     operations += pictures * size[0] * size[1] * about.flopsPerPixel
     if (sizes.length >= FEWEST_SIZES && operations > OPERATIONS) break
     sizes.push(size)
@@ -56,19 +68,47 @@ export function batchesFor(model: TF.LayersModel): number[] {
   return batch ? [batch] : BATCHES
 }
 
-/** Whether drawn pictures are among the inputs: what is no picture gets noise alone. */
-export function takesPictures(model: TF.LayersModel): boolean {
-  return model.inputs.some(({ shape }) => shape.length === 4)
+/**
+ * Every size and batch: noise and drawn pictures by turns, in each input that takes pictures; the others get noise. The same at every
+ * call.
+ */
+export function* casesFor(tf: Tf, model: TF.LayersModel, sizes: Size[]): Generator<Case> {
+  const batches = batchesFor(model)
+  const each = (sizes.length > 0 ? sizes : [undefined]).flatMap(size => batches.map(batch => ({ size, batch })))
+  // Where nothing is free, one case would be all noise or all drawn.
+  const cases = each.length === 1 ? [...each, ...each] : each
+  for (const [turn, { size, batch }] of cases.entries()) {
+    const kinds = new Set<Kind>()
+    const inputs = model.inputs.map(({ shape }, k) => {
+      const sides = sized(shape, size)
+      const parts = Array.from({ length: batch }, (_, i) => {
+        const kind = sides.length === 3 && (turn + k + i) % 2 === 0 ? 'drawn pictures' : 'noise'
+        kinds.add(kind)
+        return { kind, seed: turn * model.inputs.length + k, place: i } as const
+      })
+      return tf.tidy(() => tf.concat(parts.map(part => example(tf, sides, part))))
+    })
+    yield { size, batch, kinds, inputs }
+  }
 }
 
-/** Every size and batch: noise from −1 to 1 and drawn pictures from 0 to 1 by turns. The same at every call. */
-export function* casesFor(tf: Tf, model: TF.LayersModel, sizes: Size[]): Generator<Case> {
-  let seed = 0
-  for (const size of sizes.length > 0 ? sizes : [undefined]) {
-    for (const batch of batchesFor(model)) {
-      yield { size, batch, inputs: model.inputs.map(({ shape }) => mixed(tf, sized(shape, size), batch, seed++)) }
+/**
+ * The smallest side of a picture, of those tried, that tfjs takes: borders that are cut off or mirrored want some picture. Of most
+ * networks it is one size multiple.
+ * @throws UprezError `unsupported-layer` where it takes none
+ */
+export function leastSide(tf: Tf, model: TF.LayersModel, sizeMultiple: number): number {
+  if (!takesAnySize(model)) return sizeMultiple
+  let reason: unknown
+  for (let side = sizeMultiple; side <= Math.max(sizeMultiple, LARGEST_LEAST); side *= 2) {
+    try {
+      tf.tidy(() => tryOnce(tf, model, [side, side]))
+      return side
+    } catch (error) {
+      reason = error
     }
   }
+  throw refused(model, `a network that takes pictures of ${sizeMultiple} to ${LARGEST_LEAST} pixels a side`, reason)
 }
 
 /**
@@ -86,14 +126,46 @@ export function findSizeMultiple(tf: Tf, model: TF.LayersModel): number {
       reason = error
     }
   }
-  const expected = `a network that takes pictures whose sides are multiples of ${UNITS.join(', ')} or ${UNITS.at(-1)}`
+  throw refused(model, `a network that takes pictures whose sides are multiples of one of ${UNITS.join(', ')}`, reason)
+}
+
+function refused(model: TF.LayersModel, expected: string, reason: unknown): UprezError {
   const got = reason instanceof Error ? reason.message : String(reason)
-  throw new UprezError('unsupported-layer', `${model.name}: expected ${expected}; tfjs says: ${got}`, { param: model.name, expected, got })
+  return new UprezError('unsupported-layer', `${model.name}: expected ${expected}; tfjs says: ${got}`, { param: model.name, expected, got })
 }
 
 function tryOnce(tf: Tf, model: TF.LayersModel, size: Size): void {
-  const answer = model.predict(model.inputs.map(({ shape }) => tf.zeros([shape[0] ?? 1, ...sized(shape, size)])))
-  for (const { shape } of [answer].flat()) if (shape.includes(0)) throw new Error(`nothing is left of ${size.join('×')}`)
+  const shapes = model.inputs.map(({ shape }) => [shape[0] ?? 1, ...sized(shape, size)])
+  // tfjs' kernels do not look whether anything is left: the wasm engine's write elsewhere then.
+  answersTo(model, shapes)
+  model.predict(shapes.map(shape => tf.zeros(shape)))
+}
+
+/**
+ * Shapes of the answers to inputs of such shapes, layer by layer, without running any.
+ * @throws Error naming the layer that leaves nothing of them
+ */
+function answersTo(model: TF.LayersModel, given: TF.Shape[]): TF.Shape[] {
+  const shapes = new Map(model.inputs.map(({ id }, i) => [id, given[i]!]))
+  return model.outputs.map(shapeOf)
+
+  function shapeOf(value: TF.SymbolicTensor): TF.Shape {
+    const known = shapes.get(value.id)
+    if (known) return known
+    const layer = value.sourceLayer
+    const { inputTensors, outputTensors } = layer.inboundNodes[value.nodeIndex]!
+    const inputs = inputTensors.map(shapeOf)
+    const [alone] = inputs.length === 1 ? inputs : []
+    const answers = isNetwork(layer) ? answersTo(layer, inputs) : ([layer.computeOutputShape(alone ?? inputs)] as TF.Shape[])
+    for (const [i, { id }] of outputTensors.entries()) {
+      const answer = answers[i]!
+      if (answer.some(side => side !== null && side < 1)) {
+        throw new Error(`nothing is left of ${inputs.map(shape => shape.join('×')).join(' and ')} behind layer ${layer.name}`)
+      }
+      shapes.set(id, answer)
+    }
+    return shapes.get(value.id)!
+  }
 }
 
 /** A tensor of tfjs as the graph has it: pictures NCHW. */
@@ -114,15 +186,9 @@ function sized([, ...sides]: TF.Shape, size: Size | undefined): number[] {
   return sides.map(side => side ?? free.shift() ?? 1)
 }
 
-function mixed(tf: Tf, shape: number[], batch: number, seed: number): TF.Tensor {
-  return tf.tidy(() => {
-    const each = Array.from({ length: batch }, (_, i) =>
-      shape.length === 3 && (seed + i) % 2 === 0
-        ? drawn(tf, shape as [number, number, number], seed + i)
-        : tf.randomUniform([1, ...shape], -1, 1, 'float32', seed * 100 + i),
-    )
-    return tf.concat(each)
-  })
+function example(tf: Tf, shape: number[], { kind, seed, place }: { kind: Kind; seed: number; place: number }): TF.Tensor {
+  if (kind === 'drawn pictures') return drawn(tf, shape as [number, number, number], seed + place)
+  return tf.randomUniform([1, ...shape], -1, 1, 'float32', seed * 100 + place)
 }
 
 /** Leaves, whose colours are dealt out to the channels in turn. */

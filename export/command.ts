@@ -14,7 +14,7 @@ export function addExportCommand(program: Command): void {
     .argument('<run>', 'a training run, a model folder with weights/, or the folder of a tfjs layers model')
     .requiredOption(
       '-o, --output <path>',
-      'model folder to write, such as models/my-x4; FILE.onnx: that file alone, of any network; with --format safetensors, a file',
+      'model folder to write, such as models/my-x4, in place of what it holds; FILE.onnx: that file alone, of any network; with --format safetensors, a file',
     )
     .addOption(
       new Option('--format <name>', "safetensors: the weights alone, under the community's key names")
@@ -31,12 +31,12 @@ export function addExportCommand(program: Command): void {
         Object.keys(RANGES),
       ),
     )
-    .option('--layers <file>', 'a module with layer classes of your own, see docs/models.md')
+    .option('--layers <file>', 'a module with layer classes of your own, see "Layers of your own" in docs/models.md')
     .option('--fp16', 'write model.fp16.onnx as well: half the size')
     .option('--int8', 'write model.int8.onnx as well: a quarter of the size, faster on CPUs')
     .option('--calibrate <dir>', 'pictures to fit int8 to, and to judge it and fp16 on (default: drawn ones)')
     .option('--without <passes...>', 'rewritings of the graph to leave out, by the names under "passes" on the card')
-    .addOption(new Option('--engine <name>', 'TensorFlow.js engine to compare with').choices(['tensorflow', 'wasm', 'cpu']).default('wasm'))
+    .addOption(new Option('--engine <name>', 'TensorFlow.js engine to compare with (default: wasm)').choices(['tensorflow', 'wasm', 'cpu']))
     .option('--json', 'print the card instead of the summary')
     .action(async (run: string, { json, format, explain, ...options }: ExportCommandOptions) => {
       if (explain) {
@@ -47,13 +47,14 @@ export function addExportCommand(program: Command): void {
         return
       }
       if (format === 'safetensors') {
+        refuse(options, [...FOR_A_FOLDER, 'layers', 'without', 'engine'], '--format onnx', 'safetensors')
         const { exportSafetensors } = await import('./safetensors.js')
         const written = await exportSafetensors(run, options.output)
         console.log(json ? JSON.stringify(written, null, 2) : `${written.architecture} in ${written.file}, ${written.bytes} bytes`)
         return
       }
       if (options.output.endsWith('.onnx')) {
-        refuseWordsForACard(options)
+        refuse(options, FOR_A_FOLDER, 'a model folder as output', `the file ${options.output}`)
         const { exportFile } = await import('./export-file.js')
         const written = await exportFile({ run, ...options, say: line => console.error(line) })
         console.log(json ? JSON.stringify(written, null, 2) : fileSummary(written).join('\n'))
@@ -115,24 +116,21 @@ interface Options {
   calibrate?: string
   without?: string[]
   range?: RangeName
-  engine: 'tensorflow' | 'wasm' | 'cpu'
+  layers?: string
+  engine?: 'tensorflow' | 'wasm' | 'cpu'
   json?: boolean
 }
 
-type ExportCommandOptions = Options & { format: 'onnx' | 'safetensors'; layers?: string; explain?: true }
+type ExportCommandOptions = Options & { format: 'onnx' | 'safetensors'; explain?: true }
 
 /** A file alone has no card, and no variants beside it. */
-function refuseWordsForACard(options: Options): void {
-  const param = (['id', 'title', 'purpose', 'licence', 'fp16', 'int8', 'calibrate', 'range'] as const).find(
-    name => options[name] !== undefined,
-  )
+const FOR_A_FOLDER = ['id', 'title', 'purpose', 'licence', 'fp16', 'int8', 'calibrate', 'range'] as const
+
+/** What would mean nothing. */
+function refuse(options: Options, names: readonly (keyof Options)[], expected: string, got: string): void {
+  const param = names.find(name => options[name] !== undefined)
   if (param === undefined) return
-  const expected = 'a model folder as output'
-  throw new UprezError('invalid-option', `--${param}: expected ${expected}, got the file ${options.output}`, {
-    param,
-    expected,
-    got: options.output,
-  })
+  throw new UprezError('invalid-option', `--${param}: expected ${expected}, got ${got}`, { param, expected, got })
 }
 
 function print(json: boolean | undefined, { dir, card }: { dir: string; card: UpscaleCard }): void {

@@ -119,7 +119,7 @@ async function runLayers(
   // Not disposed of: its layers are the model's.
   const opened = tf.model({ inputs: model.inputs, outputs: asked })
   const answers: Answers[] = []
-  for (const { size, batch, inputs } of casesFor(tf, model, sizesFor(model, about))) {
+  for (const { size, batch, inputs } of casesFor(tf, model, sizesFor(tf, model, about))) {
     const planes = await runTfjs(tf, opened, inputs)
     answers.push({
       tried: `${size ? `pictures of ${size.join('×')} (height × width), ` : ''}${batch} at a time`,

@@ -2,14 +2,15 @@ import { createHash } from 'node:crypto'
 import { readdir, writeFile } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import type * as TF from '@tensorflow/tfjs'
-import { replaceFolder } from '../atomic.js'
 import { UprezError } from '../errors.js'
 import { type GraphFile, parseCard, type UpscaleCard } from '../models/card.js'
 import type { Tf } from '../nets/engine.js'
 import { saveModel } from '../nets/model-files.js'
 import { measureHalo } from '../probe/halo.js'
 import type { RangeName } from '../probe/ranges.js'
+import { replaceModel } from '../probe/replace-model.js'
 import { openSession, type Session } from '../probe/session.js'
+import { leastSide } from './cases.js'
 import type { Graph } from './graph.js'
 import { type NetworkOptions, observed, openNetwork } from './network.js'
 import { serialize } from './onnx.js'
@@ -29,7 +30,7 @@ export interface ExportOptions extends OutputOptions, NetworkOptions {
 }
 
 export interface OutputOptions extends ShrinkOptions {
-  /** The model folder to write: `models/<id>`. One that stands there is replaced as a whole. */
+  /** The model folder to write: `models/<id>`. One that stands there is replaced as a whole, and `say` told what of it goes. */
   output: string
   /** Default: the name of the output folder. */
   id?: string
@@ -100,7 +101,7 @@ export async function exportNetwork(
     },
     `${dir}/card.json`,
   )
-  await replaceFolder(dir, async temporary => {
+  await replaceModel(dir, options.say ?? (() => {}), async temporary => {
     for (const [name, bytes] of Object.entries(files.bytes)) await writeFile(join(temporary, name), bytes)
     await writeFile(join(temporary, 'card.json'), `${JSON.stringify(card, null, 2)}\n`)
     await saveModel(model, join(temporary, 'weights'))
@@ -131,7 +132,9 @@ async function exportModel(tf: Tf, model: TF.LayersModel, about: About & { id: s
     say('measuring the overlap that tiles need')
     const { receptiveField } = about
     const tiling =
-      receptiveField === null || fixedSize ? { halo: null, haloError: null } : await measureHalo(session, { ...about, receptiveField })
+      receptiveField === null || fixedSize
+        ? { halo: null, haloError: null }
+        : await measureHalo(session, { ...about, receptiveField, leastSide: leastSide(tf, model, about.sizeMultiple) })
 
     const named = { ...graph, metadata: metadataOf(about, tiling.halo) }
     const canonical = graphFile('model.onnx', named)

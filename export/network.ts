@@ -4,7 +4,7 @@ import { UNKNOWN_TRAINING } from '../models/card.js'
 import { type EngineName, type Tf, useEngine } from '../nets/engine.js'
 import { type NetworkFacts, networkFacts } from '../nets/facts.js'
 import { loadModel } from '../nets/model-files.js'
-import { findSizeMultiple } from './cases.js'
+import { findSizeMultiple, leastSide } from './cases.js'
 import { openLayers } from './layers.js'
 import type { Ops } from './ops/call.js'
 import { type About, findSource, type Source } from './source.js'
@@ -66,7 +66,9 @@ function observedScale(tf: Tf, model: TF.LayersModel, sizeMultiple: number): num
   const [from, to] = [model.inputs[0]!.shape, model.outputs[0]!.shape]
   const expected = 'a network from one picture to one that is larger by a whole number'
   const alone = model.inputs.length === 1 && model.outputs.length === 1 && from.length === 4 && to.length === 4
-  const [height, width] = [from[1] ?? sizeMultiple, from[2] ?? sizeMultiple]
+  const side = leastSide(tf, model, sizeMultiple)
+  // Of one side alone, what borders cut off could leave a whole multiple by chance.
+  const [height, width] = [from[1] ?? side, from[2] ?? 2 * side]
   const dims = alone ? tf.tidy(() => (model.predict(tf.zeros([from[0] ?? 1, height, width, from[3]!])) as TF.Tensor).shape) : []
   const scale = dims[1]! / height
   if (alone && Number.isInteger(scale) && scale >= 1 && dims[2] === width * scale) return scale

@@ -105,7 +105,10 @@ export const upscaleCard = z.strictObject({
   variants: z.record(z.string(), variant),
   /** Rewritings of the graph that found something to do on the way from layers to file, in their order: none changes what it answers. */
   passes: z.array(z.string().min(1)).optional(),
-  /** Numbers in the exported graph that were learned. */
+  /**
+   * Numbers that were learned, by the layers: a collapsible kernel's as the one that it amounts to, a norm's although it may be folded into
+   * a convolution, a frozen kernel's not. Of a file without its layers, the constants where weights stand.
+   */
   parameters: z.int().nonnegative(),
   /** Floating-point operations per input pixel (one multiply-add counts as two). */
   flopsPerPixel: z.number().nonnegative(),

@@ -1,9 +1,9 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { replaceFolder } from '../atomic.js'
 import { parseCard, type UpscaleCard } from '../models/card.js'
 import { readGraph } from '../models/catalog.js'
 import { type FileOptions, findingLines, modelOfFile, textOf } from './model-of-file.js'
+import { replaceModel } from './replace-model.js'
 
 export interface AdoptFileOptions extends FileOptions {
   file: string
@@ -16,7 +16,8 @@ export interface AdoptFileOptions extends FileOptions {
 }
 
 /**
- * Makes a model folder of somebody's `.onnx` file: the file as it is, and a card of what was found out about it.
+ * Makes a model folder of somebody's `.onnx` file: the file as it is, and a card of what was found out about it, or of what a card beside
+ * it says. Other files that such a card names are not taken along.
  * @throws UprezError what `modelOfFile` throws; `not-writable`
  */
 export async function adoptFile({
@@ -37,9 +38,9 @@ export async function adoptFile({
   })
   const { card: found } = model
   const words = { title: title ?? found.title.replace(found.id, id), purpose: purpose ?? found.purpose, licence: licence ?? found.licence }
-  const card = parseCard({ ...found, id, ...words, model: { ...found.model, file: 'model.onnx' } }, `${dir}/card.json`)
+  const card = parseCard({ ...found, id, ...words, model: { ...found.model, file: 'model.onnx' }, variants: {} }, `${dir}/card.json`)
   const bytes = await readGraph(model, found.model)
-  await replaceFolder(dir, async temporary => {
+  await replaceModel(dir, say, async temporary => {
     await writeFile(join(temporary, 'model.onnx'), bytes)
     await writeFile(join(temporary, 'card.json'), textOf(card))
   })

@@ -22,6 +22,9 @@ export function compareWithCard(inspection: Omit<Inspection, 'card'>, card: Upsc
     agrees: found === null ? null : text(stated) === text(found),
   })
   const told = receptiveFieldFrom === 'derived'
+  // A kernel that was not learned stands in the file like any other, and a norm may be gone into one. Only a card that was made of the
+  // file has the number from there.
+  const counted = inspection.parameters === card.parameters || card.training.adopted?.findings !== undefined
   return [
     same('sha256', graph.sha256, inspection.sha256),
     same('bytes', graph.bytes, inspection.bytes),
@@ -29,7 +32,7 @@ export function compareWithCard(inspection: Omit<Inspection, 'card'>, card: Upsc
     same('output', portText(graph.output), foundPort(inspection.outputs[0], inspection.output)),
     same('scale', card.scale, inspection.scale),
     same('size', sizeText(card.fixedSize, card.sizeMultiple), sizeMultiple === null ? null : sizeText(fixedSize, sizeMultiple)),
-    same('parameters', card.parameters, inspection.parameters),
+    same('parameters', card.parameters, counted ? inspection.parameters : null),
     same('operations per pixel', card.flopsPerPixel, inspection.flopsPerPixel),
     same('receptive field', card.receptiveField ?? 'whole', told ? (receptiveField ?? 'whole') : null),
     ...Object.entries({ id: card.id, task: card.task, scale: card.scale, halo: card.halo }).flatMap(([key, stated]) =>

@@ -22,6 +22,8 @@ interface Measurable {
   sizeMultiple: number
   receptiveField: number
   flopsPerPixel: number
+  /** The network takes no smaller pictures; default: it takes any. */
+  leastSide?: number
   /** What tiles may differ by although they hold all that a pixel looks at; default what float32 rounds away. */
   rounding?: number
 }
@@ -61,8 +63,8 @@ export async function measureHalo(session: Pick<Session, 'run'>, about: Measurab
 /** The error behind an overlap on strips, along both axes: so far a picture as high as wide would cost too much to look. */
 async function errorOnStrips(session: Pick<Session, 'run'>, about: Measurable, overlap: number): Promise<number> {
   const { sizeMultiple: step } = about
-  const [thin, cut] = [roundUp(STRIP, step), roundUp(CORE, step)]
-  const long = cut + overlap + roundUp(CORE, step)
+  const [thin, cut] = [STRIP, CORE].map(side => roundUp(Math.max(side, about.leastSide ?? 0), step)) as [number, number]
+  const long = cut + overlap + cut
   const wide = drawLeaves(long, thin, 1)
   const high = drawLeaves(thin, long, 2)
   const errors = [
@@ -74,8 +76,8 @@ async function errorOnStrips(session: Pick<Session, 'run'>, about: Measurable, o
 
 /** The error behind every overlap up to `reach`, in windows that are cut out on all sides. */
 async function errorsInWindows(session: Pick<Session, 'run'>, about: Measurable, reach: number): Promise<number[]> {
-  const { sizeMultiple: step, flopsPerPixel } = about
-  const size = 2 * reach + roundUp(CORE, step)
+  const { sizeMultiple: step, flopsPerPixel, leastSide = 0 } = about
+  const size = Math.max(2 * reach + roundUp(CORE, step), roundUp(leastSide, step))
   // As much of the picture again around them, so that there is something that they do not see.
   const near = roundUp(Math.max(reach, CORE) / 2, step)
   const places = [near, 3 * near]

@@ -4,7 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { replaceFolder, writeAtomic } from '../atomic.js'
 import { cacheFolder } from '../cache.js'
 import { UprezError } from '../errors.js'
-import { parseCard, UNKNOWN_TRAINING, type UpscaleCard } from '../models/card.js'
+import { type GraphFile, parseCard, UNKNOWN_TRAINING, type UpscaleCard } from '../models/card.js'
 import { findModel, type Model, readGraph } from '../models/catalog.js'
 import { measureInChild } from './ask-child.js'
 import type { Measured } from './measure.js'
@@ -21,8 +21,9 @@ export interface FileOptions {
 }
 
 /**
- * The model that an `.onnx` file is. A card that lies beside it and speaks of this very file is believed; else what a card says is
- * found out by running the file once, and kept as a model folder in the user's cache, by the file's sha256.
+ * The model that an `.onnx` file is. A card that lies beside it and speaks of this very file is believed: the folder is the model's, or,
+ * where the file is one of its variants, a copy of that variant is a model of its own. Without such a card, what one says is found out by
+ * running the file once. What is not in its own folder is kept as a model folder in the user's cache, by the file's sha256.
  * @throws UprezError `unknown-model` where there is no such file; `invalid-onnx`, `not-an-upscaler`, `timeout`, `engine-crashed`
  */
 export async function modelOfFile(file: string, { say = () => {} }: FileOptions = {}): Promise<Model> {
@@ -37,26 +38,22 @@ export async function modelOfFile(file: string, { say = () => {} }: FileOptions 
   })
   const sha256 = createHash('sha256').update(bytes).digest('hex')
   const beside = await modelAt(dirname(file))
-  if (beside && graphsOf(beside.card).some(graph => graph.file === basename(file) && graph.sha256 === sha256)) return beside
+  const isThis = (graph: GraphFile) => graph.file === basename(file) && graph.sha256 === sha256
+  if (beside && isThis(beside.card.model)) return beside
+  const variant = Object.values(beside?.card.variants ?? {}).find(isThis)
 
-  const folder = join(cacheFolder(), `onnx-${EDITION}`, sha256)
+  if (beside && variant) {
+    return kept(`${sha256}-${beside.version.slice(0, 16)}`, beside.card.id, bytes, async () => cardOfVariant(beside.card, variant))
+  }
   const id = idOf(file)
-  const kept = await keptModel(folder, id)
-  if (kept) return kept
-  const onnx = readOnnx(bytes, file)
-  say(`${file} has no card: finding out once what it should say (kept in ${folder})`)
-  await replaceFolder(folder, async temporary => {
-    const copy = join(temporary, 'model.onnx')
-    await writeFile(copy, bytes)
+  return kept(sha256, id, bytes, async (copy, folder) => {
+    const onnx = readOnnx(bytes, file)
+    say(`${file} has no card: finding out once what it should say (kept in ${folder})`)
     const measured = await measureInChild(copy, file, stage => say(`  ${stage} …`))
     const card = cardOf(id, measured, onnx, { file: basename(file), sha256, bytes: bytes.length })
-    await writeFile(join(temporary, 'card.json'), textOf(card))
     for (const line of findingLines(card)) say(line)
-  }).catch(async error => {
-    // Another process may have been quicker.
-    if (error instanceof UprezError || !(await keptModel(folder, id))) throw error
+    return card
   })
-  return findModel(join(folder, 'card.json'))
 }
 
 /** What was found out, a line each, with how sure it is. */
@@ -66,8 +63,33 @@ export function findingLines({ training }: UpscaleCard): string[] {
 
 export const textOf = (card: UpscaleCard): string => `${JSON.stringify(card, null, 2)}\n`
 
-/** As it was left, under the name that its file has now; undefined where it has to be measured (again). */
-async function keptModel(folder: string, id: string): Promise<Model | undefined> {
+/**
+ * The model in a folder of the cache: as it was left, or made of the file and its card.
+ * @param id the name that it has now
+ * @param cardFor what it says where there is none yet, or a damaged one; of a copy of the file, and the folder to be
+ */
+async function kept(
+  name: string,
+  id: string,
+  bytes: Uint8Array,
+  cardFor: (copy: string, folder: string) => Promise<UpscaleCard>,
+): Promise<Model> {
+  const folder = join(cacheFolder(), `onnx-${EDITION}`, name)
+  const left = await leftModel(folder, id)
+  if (left) return left
+  await replaceFolder(folder, async temporary => {
+    const copy = join(temporary, 'model.onnx')
+    await writeFile(copy, bytes)
+    await writeFile(join(temporary, 'card.json'), textOf(await cardFor(copy, folder)))
+  }).catch(async error => {
+    // Another process may have been quicker.
+    if (error instanceof UprezError || !(await leftModel(folder, id))) throw error
+  })
+  return findModel(join(folder, 'card.json'))
+}
+
+/** As it was left, under the name that its file has now; undefined where it has to be made (again). */
+async function leftModel(folder: string, id: string): Promise<Model | undefined> {
   try {
     const model = await findModel(join(folder, 'card.json'))
     await readGraph(model, model.card.model)
@@ -110,6 +132,12 @@ function cardOf(id: string, measured: Measured, onnx: OnnxFile, file: { file: st
   return parseCard(card, file.file)
 }
 
+/** A variant by itself: what was measured on the canonical file is not known of it. */
+function cardOfVariant({ passes: _, ...card }: UpscaleCard, { sha256, bytes, input, output }: GraphFile): UpscaleCard {
+  const model = { file: 'model.onnx', sha256, bytes, input, output }
+  return parseCard({ ...card, model, variants: {}, scores: [], parity: null }, 'card.json')
+}
+
 const titleOf = (id: string, scale: number) => (scale === 1 ? `${id}: at the picture's own size` : `${id}: ${scale} times larger`)
 
 /** A proper name of what the file is called. */
@@ -119,10 +147,6 @@ function idOf(file: string): string {
     .toLowerCase()
     .replace(/[^a-z0-9._-]+/g, '-')
   return name.replace(/^[^a-z0-9]+/, '').slice(0, 64) || 'model'
-}
-
-function graphsOf(card: UpscaleCard) {
-  return [card.model, ...Object.values(card.variants)]
 }
 
 async function modelAt(folder: string): Promise<Model | undefined> {

@@ -52,8 +52,8 @@ function halved(large: Float32Array, width: number, height: number): Image {
   return { data, width, height, channels: 3 }
 }
 
-/** Mulberry32. */
-function randomNumbers(seed: number): () => number {
+/** Mulberry32: from 0 to 1, the same for the same seed. */
+export function randomNumbers(seed: number): () => number {
   let state = seed >>> 0
   return () => {
     state = (state + 0x6d2b79f5) >>> 0

@@ -1,3 +1,4 @@
+import { oneLine } from '../one-line.js'
 import { describe } from './declared.js'
 import type { Inspection } from './inspect.js'
 import { findingsTable } from './table.js'
@@ -6,7 +7,7 @@ import { findingsTable } from './table.js'
 export function reportLines(found: Inspection): string[] {
   const { card } = found
   return [
-    found.file,
+    oneLine(found.file),
     ...findingsTable([
       ['file', `${count(found.bytes)} bytes, sha256 ${found.sha256}`],
       ['written by', `${found.producer || 'nobody says'}; IR ${found.irVersion}, ${opsets(found)}`],
@@ -71,9 +72,9 @@ function opsets({ opsets }: Inspection): string {
 function cardLines({ file, agrees, checks }: NonNullable<Inspection['card']>): string[] {
   const wrong = checks.filter(check => check.agrees === false)
   const right = checks.filter(check => check.agrees === true).map(({ what }) => what)
-  const untold = checks.filter(check => check.agrees === null).map(({ what }) => what)
+  const untold = checks.filter(check => check.agrees === null).map(({ what, card }) => `${what} (card: ${card})`)
   return [
-    `${file} ${agrees ? 'agrees' : 'DISAGREES'}`,
+    `${oneLine(file)} ${agrees ? 'agrees' : 'DISAGREES'}`,
     ...findingsTable([
       ...wrong.map(({ what, card, file }) => [what, `card: ${card}; file: ${file}`] as const),
       ...(right.length > 0 ? ([['the same', right.join(', ')]] as const) : []),

@@ -16,10 +16,10 @@ interface NormConfig {
 
 /** With the moving mean and variance. A pass folds it into the convolution before it. */
 const batchNormalization: Op = call => {
-  const { axis, epsilon, scale, center } = call.config as unknown as NormConfig & { axis: number }
+  const { axis, epsilon, scale, center } = call.config as unknown as NormConfig
   const rank = call.inputShape.length
   // Along any other axis some engines of tfjs answer wrongly.
-  if (axis !== -1 && axis !== rank - 1) throw unsupported(call.layer, `expected axis -1 (channels), got ${axis}`)
+  if (!isLast(axesOf(axis, rank), rank)) throw unsupported(call.layer, `expected axis -1 (channels), got ${axis}`)
   const weights = call.layer.getWeights().map(w => weight(w).data as Float32Array)
   const channels = weights[0]!.length
   const gamma = scale ? weights.shift()! : new Float32Array(channels).fill(1)
@@ -48,11 +48,11 @@ const layerNormalization: Op = call => {
   const [x] = call.inputs as [string]
   const shape = call.inputShape
   const rank = shape.length
-  const axes = [axis].flat().map(a => (a < 0 ? a + rank : a))
+  const axes = axesOf(axis, rank)
   const weights = call.layer.getWeights()
   const gamma = scale ? weights.shift() : undefined
   const beta = center ? weights.shift() : undefined
-  if (String(axes) === String([rank - 1])) {
+  if (isLast(axes, rank)) {
     const ones = floats([shape.at(-1)!], new Float32Array(shape.at(-1)!).fill(1))
     const inputs = [
       rank === 4 ? transpose(call, x, [0, 2, 3, 1]) : x,
@@ -120,6 +120,11 @@ export const normalizationOps: Record<string, Op> = {
   Affine: affine,
   Rescaling: rescaling,
 }
+
+/** Counted from the start. tf.keras 2 writes a list even of one. */
+const axesOf = (axis: number | number[], rank: number) => [axis].flat().map(a => (a < 0 ? a + rank : a))
+
+const isLast = (axes: number[], rank: number) => String(axes) === String([rank - 1])
 
 /** x·factor + offset: one number for all, or one for each place on tfjs' last axis. */
 function scaleAndShift(call: LayerCall, x: string, factor: number | ArrayLike<number>, offset: number | ArrayLike<number>): string {

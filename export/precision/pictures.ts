@@ -4,7 +4,7 @@ import sharp from 'sharp'
 import { UprezError } from '../../errors.js'
 import type { Image } from '../../image/image.js'
 import { resize } from '../../image/resize.js'
-import { drawLeaves } from '../../probe/picture.js'
+import { drawLeaves, randomNumbers } from '../../probe/picture.js'
 
 /** A picture as the network is given it and as it should become: RGB. */
 export interface Pair {
@@ -29,6 +29,10 @@ const SIDE = 64
 /** Less is no picture. */
 const LEAST_SIDE = 16
 const DRAWN = { calibration: 8, judged: 6 }
+/** Seeds: of drawn pictures to calibrate on, of those that judge, and of what is read. */
+const SEEDS = { calibration: 100, judged: 200, read: 300 }
+/** Of what poor pictures are drawn with: standard deviation of the noise in steps of 255, and JPEG's quality. */
+const POOR = { noise: [4, 16], quality: [30, 80] } as const
 /** Of a folder, spread evenly over the sorted names; every fourth is kept for judging. */
 const MOST_READ = 32
 const EVERY = 4
@@ -42,12 +46,10 @@ export async function findPictures(folder: string | undefined, sizes: Sizes, say
   const { scale, sizeMultiple, fixedSize } = sizes
   const side = Math.ceil(SIDE / sizeMultiple) * sizeMultiple
   const { width, height } = fixedSize ?? { width: side, height: side }
-  const drawn = (seed: number) => drawLeaves(width * scale, height * scale, seed)
-  const calibration = Array.from({ length: DRAWN.calibration }, (_, i) => pairOf(drawn(100 + i), scale).low)
-  if (folder === undefined) {
-    const judged = Array.from({ length: DRAWN.judged }, (_, i) => pairOf(softened(width * scale, height * scale, 200 + i), scale))
-    return { calibration, judged }
-  }
+  const pairs = (draw: typeof drawLeaves, count: number, first: number) =>
+    Promise.all(Array.from({ length: count }, (_, i) => pairOf(draw(width * scale, height * scale, first + i), scale, first + i)))
+  const calibration = (await pairs(drawLeaves, DRAWN.calibration, SEEDS.calibration)).map(({ low }) => low)
+  if (folder === undefined) return { calibration, judged: await pairs(softened, DRAWN.judged, SEEDS.judged) }
   const read = await readPictures(folder, sizes, { width, height }, say)
   return {
     calibration: [...calibration, ...read.filter((_, i) => i % EVERY !== EVERY - 1).map(({ low }) => low)],
@@ -60,9 +62,27 @@ function softened(width: number, height: number, seed: number): Image {
   return resize(drawLeaves(Math.ceil(width / 2), Math.ceil(height / 2), seed), { width, height, kernel: 'bicubic' })
 }
 
-/** Reduced as the published tables do: MATLAB's imresize(…, 'bicubic'). */
-function pairOf(high: Image, scale: number): Pair {
+/**
+ * Reduced as the published tables do: MATLAB's imresize(…, 'bicubic'). A network that keeps the size mends pictures: of a clean one it
+ * leaves nearly all, beside which any rounding is much, so that it is given a poor one.
+ */
+async function pairOf(high: Image, scale: number, seed: number): Promise<Pair> {
+  if (scale === 1) return { low: await poor(high, seed), high }
   return { low: resize(high, { width: high.width / scale, height: high.height / scale, kernel: 'bicubic' }), high }
+}
+
+/** With noise, and through JPEG. */
+async function poor({ data, width, height }: Image, seed: number): Promise<Image> {
+  const next = randomNumbers(seed)
+  const between = ([least, most]: readonly [number, number]) => least + (most - least) * next()
+  const [deviation, quality] = [between(POOR.noise), Math.round(between(POOR.quality))]
+  // Four uniform numbers make a bell of variance 1/3.
+  const bell = () => Math.sqrt(3) * (next() + next() + next() + next() - 2)
+  const noisy = Uint8ClampedArray.from(data, value => value + deviation * bell())
+  const jpeg = await sharp(noisy, { raw: { width, height, channels: 3 } })
+    .jpeg({ quality })
+    .toBuffer()
+  return { data: await sharp(jpeg).raw().toBuffer(), width, height, channels: 3 }
 }
 
 async function readPictures(
@@ -78,7 +98,7 @@ async function readPictures(
     const path = join(folder, names[Math.floor((i * names.length) / count)]!)
     const high = await readMiddle(path, sizes, most)
     if (typeof high === 'string') say(`left out ${path}: ${high}`)
-    else pairs.push(pairOf(high, sizes.scale))
+    else pairs.push(await pairOf(high, sizes.scale, SEEDS.read + i))
   }
   if (pairs.length >= EVERY) return pairs
   const expected = `at least ${EVERY} pictures`

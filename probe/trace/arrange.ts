@@ -151,7 +151,7 @@ const split: Rule = call => {
     picked(
       given,
       axis,
-      range(length).map(i => starts[k]! + i),
+      positions(call, length).map(i => starts[k]! + i),
     ),
   )
   return { outputs: shares.flatMap(({ outputs }) => outputs), sources: (part, output) => shares[output]!.sources(part, 0) }
@@ -165,7 +165,7 @@ const slice: Rule = call => {
   const steps = call.inputs[4] ? known(call, 4) : starts.map(() => 1)
   return inTurn(given, axes.length, (value, k) => {
     const axis = fromStart(axes[k]!, given.shape.length)
-    return picked(value, axis, sliceOf(value.shape[axis]!, starts[k]!, ends[k]!, steps[k]!))
+    return picked(value, axis, sliceOf(call, value.shape[axis]!, starts[k]!, ends[k]!, steps[k]!))
   })
 }
 
@@ -204,7 +204,7 @@ const tile: Rule = call => {
     return picked(
       value,
       axis,
-      range(size * repeats[axis]!).map(i => i % size),
+      positions(call, size * repeats[axis]!).map(i => i % size),
     )
   })
 }
@@ -283,14 +283,24 @@ function unpermuted(part: Box, order: number[]): Box {
   return order.map((_, axis) => part[order.indexOf(axis)]!)
 }
 
+/** The longest side that is looked at (analysis.ts), sixteen times enlarged: along any other axis of a network's there is less. */
+const MOST_POSITIONS = 2 ** 18
+
+/** From 0 on, so many: a file of a few bytes may ask for more than there is memory. */
+function positions({ node }: Call, count: number): number[] {
+  if (!(count <= MOST_POSITIONS)) throw new Untraceable(`${node.op} of ${count.toLocaleString('en')} positions`)
+  return range(count)
+}
+
 /** The positions `at` along an axis, in this order. */
 function picked({ shape, numbers }: Traced, axis: number, at: number[]): Outcome {
   const size = shape[axis]!
   const inner = product(shape.slice(axis + 1))
   const outer = product(shape.slice(0, axis))
-  const data = numbers && {
-    ...numbers,
-    data: range(outer).flatMap(a => at.flatMap(i => range(inner).map(b => numbers.data[(a * size + i) * inner + b]!))),
+  const known = numbers && outer * at.length * inner <= MOST_NUMBERS ? numbers : undefined
+  const data = known && {
+    ...known,
+    data: range(outer).flatMap(a => at.flatMap(i => range(inner).map(b => known.data[(a * size + i) * inner + b]!))),
   }
   return one(
     shape.map((length, i) => (i === axis ? at.length : length)),
@@ -319,10 +329,10 @@ function inTurn(given: Traced, count: number, step: (value: Traced, k: number) =
 }
 
 /** Positions of a slice, which may run backwards. https://onnx.ai/onnx/operators/onnx__Slice.html */
-function sliceOf(size: number, start: number, end: number, step: number): number[] {
+function sliceOf(call: Call, size: number, start: number, end: number, step: number): number[] {
   const clamp = (i: number, low: number, high: number) => Math.min(high, Math.max(low, i < 0 ? i + size : i))
   const [first, last] = step > 0 ? [clamp(start, 0, size), clamp(end, 0, size)] : [clamp(start, 0, size - 1), clamp(end, -1, size - 1)]
-  return range(Math.max(0, Math.ceil((last - first) / step))).map(i => first + i * step)
+  return positions(call, Math.max(0, Math.ceil((last - first) / step))).map(i => first + i * step)
 }
 
 function fourSides(call: Call): [number, number, number, number] {

@@ -11,7 +11,8 @@ import { exportFile } from '../../export/export-file.js'
 import { findModel } from '../../models/catalog.js'
 import { useEngine } from '../../nets/engine.js'
 import { networkFacts } from '../../nets/facts.js'
-import { makeGenerator } from '../../nets/generator.js'
+import { generatorSchema, makeGenerator } from '../../nets/generator.js'
+import { layersOf } from '../../nets/layers.js'
 import { saveModel } from '../../nets/model-files.js'
 import { openSession } from '../../probe/session.js'
 import { temporaryFolder } from '../support/training.js'
@@ -77,6 +78,31 @@ test('a layers model that stands alone becomes a model: all but its scale is rea
   assert.deepEqual((await findModel(join(home, 'alone-x3'))).card, card)
 })
 
+/** Borders of four pixels around a picture, mirrored or cut off, and a convolution of nine by nine. */
+function bordered(mirrored: boolean): TF.LayersModel {
+  const picture = tf.input({ shape: [null, null, 3], name: 'picture' })
+  const around = mirrored ? (layersOf(tf).reflectionPadding({ padding: 4 }).apply(picture) as TF.SymbolicTensor) : picture
+  const kernelInitializer = tf.initializers.randomNormal({ stddev: 0.05, seed: 3 })
+  const mixed = tf.layers.conv2d({ filters: 3, kernelSize: 9, kernelInitializer, name: 'mixed' }).apply(around) as TF.SymbolicTensor
+  return tf.model({ inputs: picture, outputs: mixed })
+}
+
+test('a network with mirrored borders, which takes no tiny pictures, becomes a model and a file', async () => {
+  const run = await writeNetwork('mirrored', bordered(true))
+  const { card } = await exportRun({ run, output: join(home, 'mirrored-x1'), range: '0..1' })
+  assert.deepEqual([card.scale, card.receptiveField, card.halo], [1, 4, 4])
+  assert.deepEqual(card.parity!.sizes[0], [8, 8])
+  const { parity } = await exportFile({ run, output: join(home, 'mirrored.onnx') })
+  assert.deepEqual(parity.sizes, card.parity!.sizes)
+})
+
+test('a network that cuts off its borders becomes a file, and is told to be no upscaler', async () => {
+  const run = await writeNetwork('cut-off', bordered(false))
+  const { parity } = await exportFile({ run, output: join(home, 'cut-off.onnx') })
+  assert.ok(parity.sizes.length >= 3 && parity.sizes.flat().every(side => side > 8))
+  await assert.rejects(exportRun({ run, output: join(home, 'cut-off-x1') }), { code: 'unsupported-layer', message: /ends in \.onnx/ })
+})
+
 test('what enlarges no picture becomes no model, but may become a file', async () => {
   const run = await writeNetwork('no-upscaler', finder())
   await assert.rejects(exportRun({ run, output: join(home, 'no-upscaler-x2') }), {
@@ -110,6 +136,28 @@ test('the command: an output that ends in .onnx is a file, and has no card to wr
   assert.equal(JSON.parse(await command(run, '-o', output, '--json')).file, output)
   await assert.rejects(command(run, '-o', join(home, 'x.onnx'), '--title', 'Mine'), { code: 'invalid-option', param: 'title' })
   await assert.rejects(command(run, '-o', join(home, 'nowhere', 'x.onnx')), { code: 'not-writable' })
+})
+
+test('the command: what means nothing to the weights alone is refused', async () => {
+  const run = await writeNetwork('weights-alone', makeGenerator(tf, generatorSchema.parse({ kind: 'srvgg', channels: 4, blocks: 1 }), 2, 5))
+  const output = join(home, 'alone.safetensors')
+  const words = {
+    id: 'x',
+    title: 'x',
+    purpose: 'x',
+    licence: 'x',
+    calibrate: home,
+    range: '0..1',
+    layers: 'x.mjs',
+    without: 'x',
+    engine: 'cpu',
+  }
+  for (const [param, word] of [...Object.entries(words), ['fp16'], ['int8']] as [string, string?][]) {
+    const asked = command(run, '-o', output, '--format', 'safetensors', `--${param}`, ...(word === undefined ? [] : [word]))
+    await assert.rejects(asked, { code: 'invalid-option', param, message: /expected --format onnx, got safetensors/ })
+  }
+  assert.ok(!(await readdir(home)).includes('alone.safetensors'))
+  assert.match(await command(run, '-o', output, '--format', 'safetensors'), /SRVGGNetCompact in .*alone\.safetensors, \d+ bytes/)
 })
 
 test('the command: --explain names the layer that a wrong op makes differ, writes nothing, and is content with a right one', async () => {

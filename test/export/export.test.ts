@@ -106,6 +106,17 @@ test('a model folder exports again from its weights: same file, same words', asy
   assert.deepEqual(await readdir(join(folder, 'again')), ['tiny'])
 })
 
+test('what stood in a model folder and goes with the next export is told', async () => {
+  const lines: string[] = []
+  const [output, say] = [join(folder, 'replaced'), (line: string) => lines.push(line)]
+  const { dir } = await exportRun({ run, output, say })
+  assert.ok(!lines.some(line => line.includes('removed')))
+  for (const name of ['model.int8.onnx', 'LICENSE']) await writeFile(join(dir, name), '')
+  await exportRun({ run: dir, output, say })
+  assert.match(lines.at(-1)!, /replaced is replaced as a whole; removed from it: LICENSE, model\.int8\.onnx$/)
+  assert.deepEqual((await readdir(dir)).sort(), ['card.json', 'model.onnx', 'model.uint8.onnx', 'weights'])
+})
+
 test('a folder that holds something else is left alone, a name that is no id refused', async () => {
   const foreign = join(folder, 'foreign')
   await mkdir(foreign)

@@ -446,6 +446,7 @@ for (const axis of subsets([1, 2, 3]).filter(axes => axes.length > 0)) {
 }
 for (const axis of [[1], [1, 2]]) alone(`LayerNormalization along ${axis} of rows`, [5, 3], () => layers.layerNormalization({ axis }))
 alone('BatchNormalization, default options', FREE, () => layers.batchNormalization())
+alone('BatchNormalization along a list of one axis, as tf.keras 2 writes it', FREE, () => layers.batchNormalization({ axis: [3] as never }))
 alone('Rescaling', FREE, () => layers.rescaling({ scale: 1 / 255, offset: -0.5 }))
 alone('Rescaling by channel', FREE, () => layers.rescaling({ scale: [1, 2, 3, 4], offset: [0.1, 0.2, 0.3, 0.4] } as never))
 alone('Rescaling of vectors by place', [3], () => layers.rescaling({ scale: [1, 2, 3], offset: 0.5 } as never))

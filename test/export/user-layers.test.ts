@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -75,6 +75,23 @@ test("a network of a user's layers gets a card, which says that it runs whole on
   })
   const { card } = await exportRun({ run, layers, output: join(folder, 'models', 'bent'), engine: 'cpu' })
   assert.deepEqual([card.scale, card.receptiveField, card.halo], [1, null, null])
+})
+
+test('the example in the docs makes a model of a network with that layer', async () => {
+  const docs = await readFile(new URL('../../../docs/models.md', import.meta.url), 'utf8')
+  const example = /^## Layers of your own$[\s\S]*?^```js\n([\s\S]*?)^```$/m.exec(docs)![1]!
+  const layers = join(folder, 'example.mjs')
+  await writeFile(layers, example)
+  const { ops, register } = await openLayers(layers)
+  register(tf)
+  const { classNameMap } = tf.serialization.SerializationMap.getMap()
+  const Scale = classNameMap.Scale![0] as unknown as new (config: object) => TF.layers.Layer
+  const model = network([null, null, 3], x => new Scale({ name: 'scale' }).apply(x) as TF.SymbolicTensor)
+  assert.ok(model.getWeights().length > 0)
+  assert.ok((await difference(model, [[4, 5]], readModel(model, ops).graph)) <= 1e-6)
+  await saveModel(model, join(folder, 'scaled'))
+  const { card } = await exportRun({ run: join(folder, 'scaled'), layers, output: join(folder, 'models', 'scaled'), engine: 'cpu' })
+  assert.deepEqual([card.scale, card.receptiveField], [1, null])
 })
 
 test('a class that is there already needs no layer, and is written as the user says', async () => {

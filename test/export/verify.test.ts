@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type * as TF from '@tensorflow/tfjs'
+import { casesFor, sizesFor } from '../../export/cases.js'
 import { exportGraph } from '../../export/export.js'
 import type { Graph } from '../../export/graph.js'
 import { serialize } from '../../export/onnx.js'
-import { compareWithTfjs, largestDifference, PARITY_LIMIT, refuseBrokenWeights } from '../../export/verify.js'
+import { allowed, compareWithTfjs, largestDifference, PARITY_LIMIT, refuseBrokenWeights } from '../../export/verify.js'
 import { useEngine } from '../../nets/engine.js'
 import { networkFacts } from '../../nets/facts.js'
 import { makeGenerator } from '../../nets/generator.js'
+import { layersOf } from '../../nets/layers.js'
 
 const tf = await useEngine('wasm')
 const model = makeGenerator(tf, { kind: 'fast', channels: 16, blocks: 2, slope: 0.1, expansion: 24 }, 2, 5)
@@ -52,6 +54,73 @@ test('a dear network is compared on fewer sizes, but never less than three', asy
   const [cheap, dear, dearest] = [await sizes(1e3), await sizes(5e6), await sizes(1e12)]
   assert.deepEqual(dear, cheap.slice(0, 4))
   assert.deepEqual(dearest, cheap.slice(0, 3))
+})
+
+test('where size and batch are fixed, noise and drawn pictures are compared all the same; what takes no pictures gets noise', async () => {
+  const input = tf.input({ batchShape: [1, 10, 20, 3] })
+  const fixed = tf.model({ inputs: input, outputs: model.apply(input) as TF.SymbolicTensor })
+  const { sizes, batches, inputs } = await compare(fixed, exportGraph(fixed), claims)
+  assert.deepEqual([sizes, batches, inputs], [[[10, 20]], [1], ['noise', 'drawn pictures']])
+  // Only what is below 0 tells them apart, and drawn pictures have none of that.
+  const rectified = tf.model({ inputs: input, outputs: tf.layers.reLU().apply(input) as TF.SymbolicTensor })
+  const linear = tf.model({ inputs: input, outputs: tf.layers.activation({ activation: 'linear' }).apply(input) as TF.SymbolicTensor })
+  await assert.rejects(compare(rectified, exportGraph(linear)), { code: 'parity-failed' })
+  const code = tf.input({ batchShape: [1, 5] })
+  const dense = tf.model({ inputs: code, outputs: tf.layers.dense({ units: 2 }).apply(code) as TF.SymbolicTensor })
+  assert.deepEqual((await compare(dense)).inputs, ['noise'])
+})
+
+test('each of two inputs gets noise and drawn pictures', () => {
+  const shape = [1, null, null, 3]
+  const [a, b] = [tf.input({ batchShape: shape }), tf.input({ batchShape: shape })]
+  const sum = tf.model({ inputs: [a, b], outputs: tf.layers.add().apply([a, b]) as TF.SymbolicTensor })
+  const cases = [...casesFor(tf, sum, sizesFor(tf, sum, { sizeMultiple: 1, flopsPerPixel: 1 }))]
+  for (const k of [0, 1]) {
+    const negative = cases.map(({ inputs }) => inputs[k]!.dataSync().some(value => value < 0))
+    assert.ok(negative.includes(true) && negative.includes(false))
+  }
+})
+
+test('a network that takes no small pictures is compared on larger ones', async () => {
+  const input = tf.input({ shape: [null, null, 3] })
+  const cut = tf.layers.conv2d({ filters: 3, kernelSize: 9 }).apply(input) as TF.SymbolicTensor
+  const valid = tf.model({ inputs: input, outputs: tf.layers.conv2d({ filters: 3, kernelSize: 5 }).apply(cut) as TF.SymbolicTensor })
+  const mirrored = layersOf(tf).reflectionPadding({ padding: 5 }).apply(input) as TF.SymbolicTensor
+  const reflecting = tf.model({
+    inputs: input,
+    outputs: tf.layers.conv2d({ filters: 3, kernelSize: 11 }).apply(mirrored) as TF.SymbolicTensor,
+  })
+  for (const [network, least] of [
+    [valid, 16],
+    [reflecting, 8],
+  ] as const) {
+    const { sizes, maxDifference } = await compare(network)
+    assert.deepEqual(sizes.slice(0, 3), [
+      [least, least],
+      [least + 6, least + 8],
+      [least + 11, least + 9],
+    ])
+    assert.ok(maxDifference <= 1e-5)
+  }
+  const far = tf.model({ inputs: input, outputs: layersOf(tf).reflectionPadding({ padding: 300 }).apply(input) as TF.SymbolicTensor })
+  await assert.rejects(compare(far), { code: 'unsupported-layer', message: /1 to 256 pixels a side; tfjs says/ })
+})
+
+test('a network of small numbers is held to a share of them', async () => {
+  const input = tf.input({ shape: [null, null, 3] })
+  const small = (value: number) => {
+    const kernelInitializer = tf.initializers.constant({ value })
+    const layer = tf.layers.conv2d({ filters: 3, kernelSize: 1, kernelInitializer })
+    return tf.model({ inputs: input, outputs: layer.apply(input) as TF.SymbolicTensor })
+  }
+  const { largestValue } = await compare(small(1e-5))
+  assert.ok(largestValue! > 0 && largestValue! < 5e-5)
+  await assert.rejects(compare(small(1e-5), exportGraph(small(-1e-5))), { code: 'parity-failed' })
+  assert.equal((await compare(small(0))).maxDifference, 0)
+  assert.deepEqual(
+    [[0], [1e-5], [5e-4], [0.5], [-20]].map(values => allowed(values).toPrecision(2)),
+    [1e-6, 1e-6, 5e-5, 1e-4, 2e-3].map(limit => limit.toPrecision(2)),
+  )
 })
 
 test('several inputs and outputs of any rank are compared, each value of each', async () => {

@@ -6,13 +6,11 @@ import { after, before, test } from 'node:test'
 import { exportGraph } from '../../export/export.js'
 import { serialize } from '../../export/onnx.js'
 import { listModels } from '../../models/catalog.js'
-import { useEngine } from '../../nets/engine.js'
 import { networkFacts } from '../../nets/facts.js'
 import { makeGenerator } from '../../nets/generator.js'
-import { type Analysis, analyse } from '../../probe/analysis.js'
 import { inspect } from '../../probe/inspect.js'
-import { readOnnx } from '../../probe/onnx-file.js'
 import { reportLines } from '../../probe/report.js'
+import { randomizeWeights, tf } from '../export/compare.js'
 import { SMALL_GENERATORS } from '../support/generators.js'
 import { writeModel } from '../support/model.js'
 import { foreignGraph } from './foreign.js'
@@ -42,25 +40,47 @@ test('the figures of our own models and of all their files are those of their ca
   }
 })
 
-test('what a graph tells of every generator is what its layers tell', async () => {
-  const tf = await useEngine('cpu')
-  for (const [name, { config, scale }] of Object.entries(SMALL_GENERATORS)) {
+test('a graph tells of every generator what its layers tell, but for parameters that are frozen or in norms', async () => {
+  const untold: string[] = []
+  for (const [i, [name, { config, scale }]] of Object.entries(SMALL_GENERATORS).entries()) {
     const model = makeGenerator(tf, config, scale, 1)
-    const facts = networkFacts(model)
-    const found = (await analyse(readOnnx(serialize(exportGraph(model)), name))) as Analysis
-    const { receptiveField, sizeMultiple, flopsPerPixel } = found
-    assert.deepEqual(
-      { name, scale: found.scale, receptiveField, sizeMultiple, flopsPerPixel },
-      {
-        name,
-        scale,
-        receptiveField: facts.receptiveField,
-        sizeMultiple: facts.sizeMultiple,
-        flopsPerPixel: facts.flopsPerPixel,
-      },
-    )
+    randomizeWeights(model)
+    const { dir, card } = await writeModel(home, { id: `generator-${i}`, graph: exportGraph(model), scale, uint8: false })
+    await writeFile(join(dir, 'card.json'), JSON.stringify({ ...card, ...networkFacts(model) }))
     model.dispose()
+    const found = await inspect(join(dir, 'model.onnx'))
+    const { agrees, checks } = found.card!
+    assert.ok(agrees, name)
+    const unsure = checks.filter(check => check.agrees === null).map(({ what }) => what)
+    if (unsure.length === 0) continue
+    assert.deepEqual(unsure, ['parameters'])
+    assert.match(reportLines(found).join('\n'), /not told +parameters \(card: [\d,]+\)/)
+    untold.push(name)
   }
+  assert.deepEqual(untold, ['srcnn ×2', 'srresnet ×4', 'msrresnet ×3', 'encoder-decoder ×3'])
+})
+
+test('a card that was made of a file has the number of parameters from it', async () => {
+  const { dir, card } = await writeModel(home, { id: 'found', kind: 'network', uint8: false })
+  const made = { file: 'x.onnx', sha256: card.model.sha256, architecture: 'x', network: {}, assumed: [] }
+  const agreesWith = async (adopted: object) => {
+    const training = { ...card.training, adopted: { ...made, ...adopted } }
+    await writeFile(join(dir, 'card.json'), JSON.stringify({ ...card, parameters: 7, training }))
+    return (await inspect(dir)).card!.checks.find(({ what }) => what === 'parameters')!.agrees
+  }
+  assert.deepEqual([await agreesWith({}), await agreesWith({ findings: [] })], [null, false])
+})
+
+test('what stands in a file makes no lines and steers no terminal', async () => {
+  const file = join(home, 'steering.onnx')
+  const graph = foreignGraph()
+  const evil = 'x\x1b[31m\n  sha256  \x9b2J'
+  const [input] = graph.inputs
+  const nodes = graph.nodes.map(n => ({ ...n, inputs: n.inputs.map(name => (name === input!.name ? evil : name)) }))
+  await writeFile(file, serialize({ ...graph, inputs: [{ ...input!, name: evil }], nodes, metadata: { [evil]: evil } }))
+  const lines = reportLines(await inspect(file))
+  for (const line of lines) assert.doesNotMatch(line, /\p{Cc}/u)
+  assert.ok(lines.some(line => /^ {2}metadata +x\\x1b\[31m sha256 {2}\\x9b2J /.test(line)))
 })
 
 test('a file without a card: all that it says, and what cannot be told', async () => {

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { adopt } from '../../export/adopt.js'
 import { serialize } from '../../export/onnx.js'
 import type { Image } from '../../image/image.js'
-import { createUpscaler } from '../../infer/upscaler.js'
+import { createUpscaler, type UpscalerOptions } from '../../infer/upscaler.js'
 import { findModel, listModels } from '../../models/catalog.js'
 import { modelFolder } from '../../probe/model-folder.js'
 import { modelOfFile } from '../../probe/model-of-file.js'
@@ -114,6 +114,44 @@ test('an adopted file stays as it is, beside a card of its own', async () => {
   assert.deepEqual(await readFile(join(dir, 'model.onnx')), await readFile(file))
   assert.deepEqual((await findModel(join(output, 'card.json'))).card, card)
   assert.ok((await listModels({ modelPath: join(home, 'adopted') })).some(({ card }) => card.id === 'mine'))
+  await writeFile(join(dir, 'LICENSE'), '')
+  await adopt({ file, output, say: line => lines.push(line) })
+  assert.ok(lines.some(line => /mine is replaced as a whole; removed from it: LICENSE$/.test(line)))
+})
+
+test('a model that has a card is adopted by its one file, and a variant is itself', async () => {
+  const { dir, card } = await writeModel(join(home, 'models'), { id: 'several', kind: 'network', channels: 16, precisions: ['int8'] })
+  const named = async (name: string) => {
+    const adopted = await adopt({ file: join(dir, name), output: join(home, 'adopted', 'several') })
+    assert.deepEqual((await readdir(adopted.dir)).sort(), ['card.json', 'model.onnx'])
+    assert.deepEqual(await readFile(join(adopted.dir, 'model.onnx')), await readFile(join(dir, name)))
+    return (await findModel(adopted.dir)).card
+  }
+  const { precision: _, maxDifference: __, psnrLoss: ___, ...int8 } = card.variants.int8!
+  const whole = await named('model.onnx')
+  const variant = await named('model.int8.onnx')
+  assert.deepEqual([whole.model, whole.variants, whole.parity], [card.model, {}, card.parity])
+  assert.deepEqual([variant.model, variant.variants, variant.parity], [{ ...int8, file: 'model.onnx' }, {}, null])
+  assert.deepEqual([whole.licence, variant.licence, variant.halo], [card.licence, card.licence, card.halo])
+  assert.deepEqual(await said(join(dir, 'model.int8.onnx')), [])
+
+  const picture = await raw(drawPhoto(50, 40)).png().toBuffer()
+  const enlarge = async (options: UpscalerOptions): Promise<Image> => {
+    const up = await createUpscaler({ ...options, threads: 1 })
+    try {
+      assert.equal(up.card.id, 'several')
+      return await pixelsOf((await up.upscale(picture)).data)
+    } finally {
+      await up.close()
+    }
+  }
+  const [asked, byName, float] = [
+    await enlarge({ model: dir, precision: 'int8' }),
+    await enlarge({ model: join(dir, 'model.int8.onnx') }),
+    await enlarge({ model: join(dir, 'model.onnx') }),
+  ]
+  assert.deepEqual(byName, asked)
+  assert.notDeepEqual(byName, float)
 })
 
 test('what hangs or crashes is ended and told, and nothing is left behind', async () => {

@@ -196,3 +196,24 @@ test('an operator that is not known, and a shape that depends on the picture, ar
   )
   refused(graphOf([node('Add', ['x', 'w'], ['y'])], c({ w: numbers(5) })), /Add of 1×3×12×8 and 5/)
 })
+
+test('a few bytes that ask for more positions than there is memory for are told, or none of them kept', () => {
+  const grown = (...steps: Parameters<typeof chain>[1][]) => {
+    const constants = {
+      times: ints([1, 1, 1e9, 1]),
+      shape: ints([1, 3, 12, 1e10]),
+      column: ints([0]),
+      far: ints([1e10]),
+      last: ints([3]),
+      parts: ints([1e10]),
+    }
+    return () => trace(fileOf(chain(constants, ...steps)).file, [1, 3, 12, 1])
+  }
+  assert.throws(grown(['Tile', ['times']]), /Tile of 12,000,000,000 positions/)
+  assert.throws(grown(['Expand', ['shape']], ['Slice', ['column', 'far', 'last']]), /Slice of 10,000,000,000 positions/)
+  assert.throws(grown(['Expand', ['shape']], ['Split', ['parts'], { axis: 3 }]), /Split of 10,000,000,000 positions/)
+  // Each step alone is small; the numbers of all together would not be.
+  const many = { shape: ints([2 ** 14, 1]), times: ints([1, 2 ** 18]) }
+  const tiled = chain(many, ['Shape', []], ['ConstantOfShape', []], ['Tile', ['times']])
+  assert.deepEqual(trace(fileOf(tiled).file, [2 ** 14, 1]).shape, [2 ** 14, 2 ** 18])
+})

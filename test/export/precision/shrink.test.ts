@@ -9,6 +9,8 @@ import sharp from 'sharp'
 import { addExportCommand } from '../../../export/command.js'
 import { exportRun } from '../../../export/export.js'
 import { findPictures } from '../../../export/precision/pictures.js'
+import { psnrY } from '../../../image/metrics.js'
+import { resize } from '../../../image/resize.js'
 import { parseCard, precisionsOf, servingFile } from '../../../models/card.js'
 import { findModel, readGraph } from '../../../models/catalog.js'
 import { useEngine } from '../../../nets/engine.js'
@@ -39,8 +41,12 @@ async function writeRun(name: string, config: GeneratorConfig, spread = 1): Prom
     scaleKernel(model, 'block1', [1, 1, 1, CHANNELS], largeFirst)
     scaleKernel(model, 'block2', [1, 1, CHANNELS, 1], tf.div(1, largeFirst))
   }
+  return saveRun(name, model, 2)
+}
+
+async function saveRun(name: string, model: TF.LayersModel, scale: number): Promise<string> {
   const training = { preset: 'tiny', overrides: {}, steps: 1, seed: 5, engine: 'wasm', data: [], featureLoss: null }
-  const about = { scale: 2, ...networkFacts(model), training }
+  const about = { scale, ...networkFacts(model), training }
   await saveModel(model, join(folder, name, 'generator'), { 'about.json': JSON.stringify(about) })
   model.dispose()
   return join(folder, name)
@@ -166,8 +172,42 @@ test('pictures of any kind are cut to their middle; every fourth judges and is n
   }
   const first = drawPhoto(150, 140, 0)
   const middle = Array.from({ length: 128 }, (_, y) => first.data.subarray(((y + 6) * 150 + 11) * 3, ((y + 6) * 150 + 139) * 3))
-  const again = await findPictures(dir, { ...sizes, scale: 1, fixedSize: { width: 128, height: 128 } }, () => {})
-  assert.deepEqual(Buffer.from(again.calibration[drawn.calibration.length]!.data), Buffer.concat(middle))
+  const reduced = resize(
+    { data: Buffer.concat(middle), width: 128, height: 128, channels: 3 },
+    { width: 64, height: 64, kernel: 'bicubic' },
+  )
+  assert.deepEqual(Buffer.from(calibration[drawn.calibration.length]!.data), Buffer.from(reduced.data))
+})
+
+test('a network that keeps the size is given poor pictures, the same ones every time', async () => {
+  const sizes = { scale: 1, sizeMultiple: 1, fixedSize: null }
+  for (const dir of [undefined, await writePhotos('poor', 4)]) {
+    const { calibration, judged } = await findPictures(dir, sizes, () => {})
+    assert.ok(judged.every(({ low, high }) => psnrY(high, low, 1) > 22 && psnrY(high, low, 1) < 40))
+    assert.deepEqual(await findPictures(dir, sizes, () => {}), { calibration, judged })
+  }
+})
+
+test('a network that mends pictures, and leaves clean ones as they are, gets its variants', async () => {
+  const input = tf.input({ shape: [null, null, 3] })
+  const conv = (name: string) => tf.layers.conv2d({ filters: 3, kernelSize: 1, activation: 'relu', name })
+  const output = ['first', 'inner', 'last'].reduce((value, name) => conv(name).apply(value) as TF.SymbolicTensor, input)
+  const model = tf.model({ inputs: input, outputs: output })
+  // Colours mixed, kept and sorted out again, so that bytes between cannot hold them exactly.
+  const circulant = (a: number, b: number, c: number) => tf.tensor4d([a, b, c, c, a, b, b, c, a], [1, 1, 3, 3])
+  const kernels = [circulant(1, 0.5, 0), circulant(1, 0, 0), circulant(1 / 1.125, -0.5 / 1.125, 0.25 / 1.125)]
+  model.setWeights(kernels.flatMap(kernel => [kernel, tf.zeros([3])]))
+  const mending = await saveRun('mending', model, 1)
+  for (const calibrate of [undefined, await writePhotos('mended', 8)]) {
+    const { card } = await exportRun({
+      run: mending,
+      output: join(folder, 'mending-x1'),
+      fp16: true,
+      int8: true,
+      ...(calibrate && { calibrate }),
+    })
+    assert.deepEqual(precisionsOf(card), ['fp32', 'fp16', 'int8'])
+  }
 })
 
 test('sizes that a network takes are kept to', async () => {
