@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
+import { PRESETS } from '../../train/presets.js'
 import { pixelsOf, raw } from '../infer/pictures.js'
 import { drawPhoto } from '../support/draw.js'
 
@@ -62,9 +63,28 @@ describe('the packed tarball, in an empty folder', () => {
       assert.ok(packed.includes(file), file)
     }
     const strays = packed.filter(
-      file => /(^dist\/(test|bench)\/|\.test\.|weights\/|^\.|\/\.)/.test(file) || (/\.ts$/.test(file) && !file.endsWith('.d.ts')),
+      file => /(^dist\/(test|bench)\/|\.test\.|^\.|\/\.)/.test(file) || (/\.ts$/.test(file) && !file.endsWith('.d.ts')),
     )
     assert.deepEqual(strays, [])
+  })
+
+  it('holds every model once: the server gives the page its own', () => {
+    assert.deepEqual(
+      packed.filter(file => file.startsWith('dist/page/models/')),
+      [],
+    )
+  })
+
+  it('holds the weights that presets begin with, and no others', () => {
+    const beginnings = new Set(Object.values(PRESETS).flatMap(({ from }) => (from === undefined ? [] : [from as string])))
+    const wanted = [...beginnings].flatMap(id => ['model.json', 'weights.bin'].map(file => `models/${id}/weights/${file}`))
+    assert.deepEqual(packed.filter(file => file.includes('/weights/')).sort(), wanted.sort())
+  })
+
+  it('tells how an optional part is set up by the command that the package has', async () => {
+    const env = { ...strangersEnvironment(), UPREZ_CACHE: join(folder, 'empty-cache') }
+    const words = ['uprez', 'train', '--preset', 'tiny', '--data', '.', '--engine', 'webgpu', '-o', 'run']
+    await assert.rejects(npx(words, env), { stderr: /engine-unavailable: .*`npx uprez setup webgpu`/ })
   })
 
   it('answers npx uprez -i a.png -o b.png', async () => {
@@ -126,8 +146,8 @@ describe('the packed tarball, in an empty folder', () => {
     return run('npm', words, { cwd, env: strangersEnvironment(), maxBuffer: 1e8, shell: process.platform === 'win32' })
   }
 
-  function npx(words: string[]) {
-    return run('npx', ['--no-install', ...words], { cwd: folder, env: strangersEnvironment(), shell: process.platform === 'win32' })
+  function npx(words: string[], env = strangersEnvironment()) {
+    return run('npx', ['--no-install', ...words], { cwd: folder, env, shell: process.platform === 'win32' })
   }
 })
 
