@@ -1,5 +1,10 @@
-/** The four ways a picture gets in: dropped anywhere on the page, pasted, chosen, or one of the samples. */
-export function watchIntake(take: (picture: Blob, name: string) => void): void {
+import { UprezError } from '../web/upscaler.js'
+
+/**
+ * The four ways a picture gets in: dropped anywhere on the page, pasted, chosen, or one of the samples.
+ * @param fail is told of a sample that does not come (`no-input`)
+ */
+export function watchIntake(take: (picture: Blob, name: string) => void, fail: (error: UprezError) => void): void {
   const drop = document.getElementById('drop')!
   const file = document.getElementById('file') as HTMLInputElement
 
@@ -35,13 +40,15 @@ export function watchIntake(take: (picture: Blob, name: string) => void): void {
   })
 
   drop.addEventListener('click', event => {
-    if (event.target === drop) file.click()
+    if (!(event.target as Element).closest('label, input')) file.click()
   })
 
   for (const button of document.querySelectorAll<HTMLButtonElement>('[data-sample]')) {
     button.addEventListener('click', async () => {
       const address = button.querySelector('img')!.src
-      const picture = await (await fetch(address)).blob()
+      const response = await fetch(address).catch(() => undefined)
+      const picture = response?.ok ? await response.blob().catch(() => undefined) : undefined
+      if (!picture) return fail(new UprezError('no-input', 'The sample could not be fetched.', { got: address }))
       take(picture, `${button.dataset.sample}.${picture.type === 'image/jpeg' ? 'jpg' : 'png'}`)
     })
   }

@@ -1,3 +1,4 @@
+import { checkInputSize } from '../web/limits.js'
 import { createUpscaler, MAX_OUTPUT_PIXELS, UprezError, type UpscaleResult, type Upscaler } from '../web/upscaler.js'
 import { watchIntake } from './intake.js'
 import { createViewer } from './viewer.js'
@@ -22,19 +23,21 @@ let picture: { blob: Blob; name: string; address: string } | undefined
 let resultAddress: string | undefined
 let work: AbortController | undefined
 
-const models = await listModels().catch(error => {
-  showError(error)
-  return []
-})
-fillChoices()
-watchIntake(take)
+let models: ModelEntry[] = []
+// A picture may come in before the list is there.
+const listed = listModels().then(fillChoices)
+listed.catch(showError)
+watchIntake(take, showError)
 for (const choice of [modelChoice, scaleChoice, formatChoice]) {
   choice.addEventListener('change', () => {
     if (choice === modelChoice) fillScales()
     enlarge()
   })
 }
-byId('cancel').addEventListener('click', () => work?.abort())
+byId('cancel').addEventListener('click', () => {
+  startOver()
+  announce('Cancelled.')
+})
 byId('another').addEventListener('click', startOver)
 
 function take(blob: Blob, name: string): void {
@@ -50,12 +53,15 @@ async function enlarge(): Promise<void> {
   work = new AbortController()
   const { signal } = work
   const { blob, name, address } = picture
-  const scale = Number(scaleChoice.value)
+  forgetResult()
+  showWorking('Loading the model…')
   try {
-    showWorking('Loading the model…')
-    await showBefore(address, scale)
+    await listed
+    signal.throwIfAborted()
+    const scale = Number(scaleChoice.value)
+    await showBefore(address, scale, signal)
     const upscaler = await upscalerFor(modelChoice.value)
-    if (signal.aborted) return
+    signal.throwIfAborted()
     const begun = performance.now()
     const result = await upscaler.upscale(blob, {
       scale,
@@ -68,38 +74,41 @@ async function enlarge(): Promise<void> {
           runningInWords(upscaler.running),
         ),
     })
-    await showResult(result, name, blob.size)
+    showResult(result, name, blob.size)
   } catch (error) {
-    if (work?.signal !== signal) return
-    const cancelled = signal.aborted
-    startOver()
-    if (cancelled) announce('Cancelled.')
-    else showError(error)
+    // Who ended it has the page now.
+    if (signal.aborted) return
+    if (error instanceof UprezError && error.code === 'engine-crashed') current = undefined
+    if (otherChoicesMayHelp(error)) showChoices(address)
+    else startOver()
+    showError(error)
   }
 }
 
 // The file may be no picture at all; the upscaler says so better than an empty frame does.
-async function showBefore(address: string, scale: number): Promise<void> {
+async function showBefore(address: string, scale: number, signal: AbortSignal): Promise<void> {
   const probe = new Image()
+  const loaded = new Promise<boolean>(resolve => {
+    probe.onload = () => resolve(true)
+    probe.onerror = () => resolve(false)
+  })
   probe.src = address
-  await probe.decode().then(
-    () => {
-      viewer.showBefore(address, probe.naturalWidth * scale, probe.naturalHeight * scale)
-      byId('intake').hidden = true
-      byId('result').hidden = false
-    },
-    () => {},
-  )
+  const isPicture = await loaded
+  signal.throwIfAborted()
+  if (!isPicture) return
+  // Loaded is not decoded: that happens when the picture is shown, which one too large for a tab must never be.
+  checkInputSize({ width: probe.naturalWidth, height: probe.naturalHeight }, modelChosen().scale)
+  viewer.showBefore(address, probe.naturalWidth * scale, probe.naturalHeight * scale)
+  showSection('result')
 }
 
-async function showResult(result: UpscaleResult, name: string, inputBytes: number): Promise<void> {
-  const address = URL.createObjectURL(result.blob)
-  if (resultAddress) URL.revokeObjectURL(resultAddress)
-  resultAddress = address
-  viewer.showAfter(address, result.width, result.height)
+function showResult(result: UpscaleResult, name: string, inputBytes: number): void {
+  resultAddress = URL.createObjectURL(result.blob)
+  viewer.showAfter(resultAddress, result.width, result.height)
+  showSection('result')
   byId('working').hidden = true
   const link = byId<HTMLAnchorElement>('download')
-  link.href = address
+  link.href = resultAddress
   link.download = resultName(name, result)
   link.hidden = false
   byId('facts').replaceChildren(...factsInWords(result, inputBytes).map(([term, value]) => fact(term, value)))
@@ -110,6 +119,23 @@ async function showResult(result: UpscaleResult, name: string, inputBytes: numbe
   announce(
     `Done: ${result.width} by ${result.height} pixels in ${durationInWords(result.milliseconds)}. A slider compares before and after.`,
   )
+}
+
+/** False where the list of models never came, and where the file itself is at fault. */
+function otherChoicesMayHelp(error: unknown): boolean {
+  if (models.length === 0) return false
+  return !(error instanceof UprezError && error.param === 'image' && error.code !== 'too-many-pixels')
+}
+
+function showChoices(address: string): void {
+  // What is in view may still be the picture before this one.
+  if (byId<HTMLImageElement>('before').src !== address) viewer.clear()
+  byId('working').hidden = true
+  showSection('result')
+}
+
+function showSection(id: 'intake' | 'result'): void {
+  for (const section of ['intake', 'result']) byId(section).hidden = section !== id
 }
 
 function fact(term: string, value: string): HTMLElement {
@@ -124,7 +150,6 @@ function fact(term: string, value: string): HTMLElement {
 
 function showWorking(text: string): void {
   for (const id of ['alert', 'facts', 'note', 'download']) byId(id).hidden = true
-  document.body.classList.add('busy')
   byId('working').hidden = false
   byId('working-text').textContent = text
   byId<HTMLProgressElement>('bar').removeAttribute('value')
@@ -145,6 +170,7 @@ function showError(error: unknown): void {
     error instanceof UprezError && error.code !== 'internal' ? 'This picture was not enlarged.' : 'Something went wrong in this page.'
   byId('alert-text').textContent = error instanceof Error ? error.message : String(error)
   byId('alert').hidden = false
+  byId('alert').scrollIntoView({ block: 'nearest' })
 }
 
 function announce(text: string): void {
@@ -155,12 +181,18 @@ function startOver(): void {
   work?.abort()
   work = undefined
   if (picture) URL.revokeObjectURL(picture.address)
-  if (resultAddress) URL.revokeObjectURL(resultAddress)
-  picture = resultAddress = undefined
+  picture = undefined
+  forgetResult()
+  viewer.clear()
   byId('alert').hidden = true
-  byId('result').hidden = true
-  byId('intake').hidden = false
+  showSection('intake')
   byId('file').focus()
+}
+
+function forgetResult(): void {
+  viewer.hideAfter()
+  if (resultAddress) URL.revokeObjectURL(resultAddress)
+  resultAddress = undefined
 }
 
 let current: { model: string; upscaler: Promise<Upscaler> } | undefined
@@ -183,22 +215,31 @@ interface ModelEntry {
   title: string
   purpose: string
   scale: number
+  default: boolean
+  parameters: number
 }
 
 async function listModels(): Promise<ModelEntry[]> {
-  const response = await fetch('./models/index.json')
-  return ((await response.json()) as { models: ModelEntry[] }).models
+  const response = await fetch('./models/index.json').catch(() => undefined)
+  if (!response?.ok) throw new Error('The list of models could not be fetched; load the page again.')
+  const { models } = (await response.json()) as { models: ModelEntry[] }
+  if (models.length === 0) throw new Error('There is no model here.')
+  return models
 }
 
-function fillChoices(): void {
+/** The default first, then the quickest first. */
+function fillChoices(list: ModelEntry[]): void {
+  models = list.sort((a, b) => Number(b.default) - Number(a.default) || a.parameters - b.parameters || a.id.localeCompare(b.id))
   modelChoice.replaceChildren(...models.map(({ id, title, purpose }) => Object.assign(new Option(title, id), { title: purpose })))
   byId('model-field').hidden = models.length < 2
   fillScales()
 }
 
 function fillScales(): void {
-  const own = models.find(model => model.id === modelChoice.value)?.scale ?? 4
-  const scales = Array.from({ length: own - 1 }, (_, i) => own - i)
+  const own = modelChosen().scale
+  const scales = Array.from({ length: Math.max(1, own - 1) }, (_, i) => own - i)
   scaleChoice.replaceChildren(...scales.map(scale => new Option(`× ${scale}`, String(scale))))
-  byId('limit').textContent = String(Math.floor(MAX_OUTPUT_PIXELS / own ** 2 / 1e5) / 10)
+  byId('limit').textContent = String(Math.floor(MAX_OUTPUT_PIXELS / own ** 2 / 1e4) / 100)
 }
+
+const modelChosen = () => models.find(({ id }) => id === modelChoice.value)!

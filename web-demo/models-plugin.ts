@@ -1,10 +1,12 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Plugin } from 'vite'
+import { parseCard, servingFile } from '../models/card.js'
+import { DEFAULT_MODEL } from '../models/catalog.js'
 
 /**
  * Puts the models beside the page, so that it needs no server of ours: `models/index.json` lists them,
- * `models/<id>/` holds each card and its graph files. While developing the same addresses are served from the folder.
+ * `models/<id>/` holds each card and the one graph file that the page reads. While developing the same addresses are served from the folder.
  */
 export function models(folder: string): Plugin {
   return {
@@ -25,11 +27,14 @@ export function models(folder: string): Plugin {
   }
 }
 
+/** What the page wants to know of a model; our server's list tells it, too. */
 interface Entry {
   id: string
   title: string
   purpose: string
   scale: number
+  default: boolean
+  parameters: number
 }
 
 function modelFiles(folder: string): Map<string, () => string | Uint8Array> {
@@ -38,11 +43,12 @@ function modelFiles(folder: string): Map<string, () => string | Uint8Array> {
   for (const id of readdirSync(folder, { withFileTypes: true })
     .filter(entry => entry.isDirectory())
     .map(entry => entry.name)) {
-    const names = readdirSync(join(folder, id)).filter(name => name === 'card.json' || name.endsWith('.onnx'))
-    if (!names.includes('card.json')) continue
-    const { title, purpose, scale } = JSON.parse(readFileSync(join(folder, id, 'card.json'), 'utf8')) as Entry
-    entries.push({ id, title, purpose, scale })
-    for (const name of names) files.set(`${id}/${name}`, () => readFileSync(join(folder, id, name)))
+    const path = join(folder, id, 'card.json')
+    if (!existsSync(path)) continue
+    const card = parseCard(JSON.parse(readFileSync(path, 'utf8')), path)
+    const { title, purpose, scale, parameters } = card
+    entries.push({ id, title, purpose, scale, default: id === DEFAULT_MODEL, parameters })
+    for (const name of ['card.json', servingFile(card).file]) files.set(`${id}/${name}`, () => readFileSync(join(folder, id, name)))
   }
   files.set('index.json', () => JSON.stringify({ models: entries }))
   return files

@@ -4,6 +4,10 @@ export interface Viewer {
   showBefore(address: string, width: number, height: number): void
   /** Lays the result over it. */
   showAfter(address: string, width: number, height: number): void
+  /** Takes the result away again. */
+  hideAfter(): void
+  /** Lets go of both pictures, which the browser keeps decoded for as long as something shows them. */
+  clear(): void
 }
 
 interface Parts {
@@ -66,7 +70,7 @@ export function createViewer({ stage, before, after, handle, zoom }: Parts): Vie
   // On the handle, or anywhere while all is in view, dragging moves the border; elsewhere it moves the zoomed picture.
   stage.addEventListener('pointerdown', event => {
     const target = event.target as Element
-    if (event.button !== 0 || target.closest('.working')) return
+    if (event.button !== 0 || !event.isPrimary || target.closest('.working')) return
     const onHandle = target.closest('.handle') !== null
     const movesSplit = (onHandle || magnification === 'fit') && stage.classList.contains('done')
     if (!movesSplit && magnification === 'fit') return
@@ -75,6 +79,7 @@ export function createViewer({ stage, before, after, handle, zoom }: Parts): Vie
     stage.setPointerCapture(event.pointerId)
     let last = { x: event.clientX, y: event.clientY }
     const move = (to: PointerEvent) => {
+      if (to.pointerId !== event.pointerId) return
       if (movesSplit) {
         const box = stage.getBoundingClientRect()
         setSplit(((to.clientX - box.left) / box.width) * 100)
@@ -84,7 +89,9 @@ export function createViewer({ stage, before, after, handle, zoom }: Parts): Vie
     move(event)
     const stop = new AbortController()
     stage.addEventListener('pointermove', move, { signal: stop.signal })
-    for (const end of ['pointerup', 'pointercancel'] as const) stage.addEventListener(end, () => stop.abort(), { signal: stop.signal })
+    for (const end of ['pointerup', 'pointercancel'] as const) {
+      stage.addEventListener(end, ({ pointerId }) => pointerId === event.pointerId && stop.abort(), { signal: stop.signal })
+    }
   })
 
   handle.addEventListener('keydown', event => {
@@ -123,19 +130,31 @@ export function createViewer({ stage, before, after, handle, zoom }: Parts): Vie
 
   new ResizeObserver(place).observe(stage)
 
+  const hideAfter = () => {
+    stage.classList.remove('done')
+    after.removeAttribute('src')
+  }
+
   return {
+    hideAfter,
+    clear() {
+      hideAfter()
+      before.removeAttribute('src')
+      stage.hidden = true
+    },
     showBefore(address, width, height) {
       size = { width, height }
       magnification = 'fit'
       centre = { x: 0.5, y: 0.5 }
-      stage.classList.remove('done')
-      after.removeAttribute('src')
+      hideAfter()
       before.src = address
+      stage.hidden = false
       place()
     },
     showAfter(address, width, height) {
       size = { width, height }
       after.src = address
+      stage.hidden = false
       stage.classList.add('done')
       setSplit(50)
       place()

@@ -1,7 +1,7 @@
 import type { Image } from '../image/image.js'
 import { brokenImage, readHeader } from './header.js'
 import { checkInputSize } from './limits.js'
-import { decodeAlphaPng } from './png.js'
+import { decodeAlphaPng, encodePng } from './png.js'
 import { isRgbProfile } from './profile.js'
 import type { JobInput } from './protocol.js'
 
@@ -14,8 +14,8 @@ export interface Decoded {
 }
 
 /**
- * A picture to 8-bit samples as stored: orientation applied, colours not converted (CMYK, and grey with a
- * profile, become sRGB). Grey files give 1 channel. The size is checked before a pixel is decoded.
+ * A picture to 8-bit samples as stored: orientation applied, colours not converted (CMYK, grey with a profile, and whatever
+ * the browser converts unasked become sRGB). Grey files give 1 channel. The size is checked before a pixel is decoded.
  *
  * Exact for opaque files and for 8-bit PNG with alpha; the other formats with alpha pass through a canvas, which rounds
  * the colour of nearly transparent pixels.
@@ -31,26 +31,38 @@ export async function decodeImage(input: JobInput, modelScale: number): Promise<
   const bytes = new Uint8Array(await input.arrayBuffer())
   const header = await readHeader(bytes)
   if (header.size) checkInputSize(header.size, modelScale)
-  const profile = header.profile && !header.grey && isRgbProfile(header.profile) ? header.profile : null
-  const foreignColours = header.profile !== null && profile === null
+  const rgbProfile = header.profile && !header.grey && isRgbProfile(header.profile) ? header.profile : null
 
-  if (header.format === 'png' && header.alpha && !foreignColours) {
+  if (header.format === 'png' && header.alpha && (rgbProfile || !header.profile)) {
     const image = await decodeAlphaPng(bytes)
-    if (image) return { image, format: header.format, profile }
+    if (image) return { image, format: header.format, profile: rgbProfile }
   }
-  const bitmap = await createImageBitmap(input, {
-    premultiplyAlpha: 'none',
-    colorSpaceConversion: foreignColours ? 'default' : 'none',
-    imageOrientation: 'from-image',
-  }).catch(cause => {
-    throw brokenImage(cause)
-  })
+  const profile = rgbProfile && (await leavesColoursAlone(rgbProfile)) ? rgbProfile : null
+  const bitmap = await openBitmap(input, header.profile && !profile ? 'default' : 'none')
   try {
     checkInputSize(bitmap, modelScale)
     return { image: dropUnused(readPixels(bitmap), bitmap, header.grey, header.alpha), format: header.format, profile }
   } finally {
     bitmap.close()
   }
+}
+
+function openBitmap(file: Blob, colorSpaceConversion: ColorSpaceConversion): Promise<ImageBitmap> {
+  const options: ImageBitmapOptions = { premultiplyAlpha: 'none', colorSpaceConversion, imageOrientation: 'from-image' }
+  return createImageBitmap(file, options).catch(cause => {
+    throw brokenImage(cause)
+  })
+}
+
+// Not every browser heeds 'none', and what it has converted must not get its old profile back: a small picture under the same
+// profile shows what this browser does. In half tones, because full ones may be cut off at the same end in both spaces.
+async function leavesColoursAlone(profile: Uint8Array<ArrayBuffer>): Promise<boolean> {
+  const tones = [200, 60, 60, 60, 200, 60, 60, 60, 200, 128, 128, 128]
+  const drawn = { data: Uint8Array.from(tones), width: 4, height: 1, channels: 3 }
+  const bitmap = await openBitmap(await encodePng(drawn, profile), 'none')
+  const { data } = dropUnused(readPixels(bitmap), bitmap, false, false)
+  bitmap.close()
+  return data.every((value, i) => value === tones[i])
 }
 
 // In bands: the canvas stays small, whatever sides a browser allows it.

@@ -6,16 +6,36 @@ import type { OutputFormat } from './protocol.js'
 
 const DEFAULT_QUALITY = 95
 
-/** `auto` as everywhere in uprez: JPEG stays JPEG, WebP stays WebP, anything else becomes PNG. */
-export function outputFormat(asked: OutputFormat | 'auto', inputFormat: string): OutputFormat {
+/** What a canvas encodes; PNG is our own. */
+const TYPES = { jpg: 'image/jpeg', webp: 'image/webp' }
+
+/** @throws UprezError `unsupported-format` where this browser has no encoder for it (WebP in Safari) */
+export async function checkFormat(asked: OutputFormat | 'auto'): Promise<void> {
+  if (asked === 'auto' || asked === 'png' || (await canWrite(asked))) return
+  throw new UprezError('unsupported-format', `This browser cannot write ${asked}; try png or jpg.`, {
+    param: 'format',
+    expected: 'png or jpg',
+    got: asked,
+  })
+}
+
+/** `auto` as everywhere in uprez: JPEG stays JPEG, WebP stays WebP (where this browser can write it), anything else becomes PNG. */
+export async function outputFormat(asked: OutputFormat | 'auto', inputFormat: string): Promise<OutputFormat> {
   if (asked !== 'auto') return asked
-  return inputFormat === 'jpg' || inputFormat === 'webp' ? inputFormat : 'png'
+  return inputFormat === 'jpg' || (inputFormat === 'webp' && (await canWrite('webp'))) ? inputFormat : 'png'
+}
+
+// A canvas writes PNG in place of what it cannot write, and says so only in the type.
+async function canWrite(format: keyof typeof TYPES): Promise<boolean> {
+  const canvas = new OffscreenCanvas(1, 1)
+  canvas.getContext('2d')
+  return (await canvas.convertToBlob({ type: TYPES[format] })).type === TYPES[format]
 }
 
 /**
- * Encodes 1 to 4 channels. PNG is exact; JPEG lays alpha over white; a browser without a WebP encoder (Safari) refuses.
+ * Encodes 1 to 4 channels, in a format that `checkFormat` lets pass. PNG is exact; JPEG lays alpha over white.
  * @param quality 1..100, for jpg and webp
- * @throws UprezError `unsupported-format`, `output-too-large`
+ * @throws UprezError `output-too-large`
  */
 export async function encodeImage(
   image: Image,
@@ -24,10 +44,9 @@ export async function encodeImage(
   profile: Uint8Array<ArrayBuffer> | null,
 ): Promise<Blob> {
   if (format === 'png') return encodePng(image, profile)
-  const type = format === 'jpg' ? 'image/jpeg' : 'image/webp'
   const canvas = new OffscreenCanvas(image.width, image.height)
   const blob = await draw(image, canvas, format === 'jpg')
-    .then(() => canvas.convertToBlob({ type, quality: (quality ?? DEFAULT_QUALITY) / 100 }))
+    .then(() => canvas.convertToBlob({ type: TYPES[format], quality: (quality ?? DEFAULT_QUALITY) / 100 }))
     .catch(cause => {
       const got = `${image.width}×${image.height}`
       throw new UprezError('output-too-large', `This browser cannot encode ${got} pixels as ${format}; try png.`, {
@@ -36,13 +55,6 @@ export async function encodeImage(
         cause,
       })
     })
-  if (blob.type !== type) {
-    throw new UprezError('unsupported-format', `This browser cannot write ${format}; try png or jpg.`, {
-      param: 'format',
-      expected: 'png or jpg',
-      got: format,
-    })
-  }
   return profile ? attachProfile(blob, image, profile) : blob
 }
 

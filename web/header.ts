@@ -22,7 +22,11 @@ export async function readHeader(bytes: Bytes): Promise<Header> {
     if (text(bytes, 1, 3) === 'PNG') return await readPng(bytes)
     if (bytes[0] === 0xff && bytes[1] === 0xd8) return readJpeg(bytes)
     if (text(bytes, 0, 4) === 'RIFF' && text(bytes, 8, 4) === 'WEBP') return readWebp(bytes)
-    if (text(bytes, 4, 4) === 'ftyp' && /^avi[fs]/.test(text(bytes, 8, 4))) return readAvif(bytes)
+    if (text(bytes, 4, 4) === 'ftyp') {
+      const brands = brandsOf(bytes)
+      if (brands[0] === 'avis') throw animated('AVIF')
+      if (brands.includes('avif')) return readAvif(bytes)
+    }
   } catch (cause) {
     if (cause instanceof UprezError) throw cause
     throw brokenImage(cause)
@@ -110,7 +114,6 @@ function readWebp(bytes: Bytes): Header {
 
 // ISO 14496-12 boxes, found by name: `ispe` (size of an item; the largest is the picture), `colr` of type prof, `auxC` for alpha
 function readAvif(bytes: Bytes): Header {
-  if (text(bytes, 8, 4) === 'avis') throw animated('AVIF')
   const view = viewOf(bytes)
   const header: Header = { format: 'avif', size: null, grey: false, alpha: false, profile: null }
   const end = Math.min(bytes.length - 16, 1 << 20)
@@ -125,6 +128,14 @@ function readAvif(bytes: Bytes): Header {
     if (name === 'colr' && text(bytes, at + 4, 4) === 'prof') header.profile = bytes.slice(at + 8, at - 4 + view.getUint32(at - 4))
   }
   return header
+}
+
+/** Major brand first, then the compatible ones. https://mp4ra.org/registered-types/brands */
+function brandsOf(bytes: Bytes): string[] {
+  const brands = [text(bytes, 8, 4)]
+  const end = Math.min(bytes.length, viewOf(bytes).getUint32(0), 256)
+  for (let at = 16; at + 4 <= end; at += 4) brands.push(text(bytes, at, 4))
+  return brands
 }
 
 function refusal(bytes: Bytes): UprezError {

@@ -3,8 +3,9 @@ import { UprezError } from '../errors.js'
 
 /** Checks for values that arrive from plain JavaScript, where the compiler does not help. */
 
-/** @throws UprezError `unknown-option`, with the nearest known name */
-export function refuseUnknown(given: object, known: readonly string[]): void {
+/** @throws UprezError `unknown-option`, with the nearest known name; `invalid-option` where the options are no object */
+export function refuseUnknown(given: unknown, known: readonly string[]): void {
+  if (typeof given !== 'object' || given === null) throw invalid('options', 'an object', given)
   for (const name of Object.keys(given)) {
     if (known.includes(name)) continue
     throw new UprezError('unknown-option', `Unknown option '${name}'. Did you mean '${closest(name, known)}'?`, {
@@ -32,6 +33,11 @@ export function checkInteger(param: string, value: unknown, low: number, high: n
 export function checkPositive(param: string, value: unknown, high: number): void {
   if (value === undefined || (typeof value === 'number' && value > 0 && value <= high)) return
   throw invalid(param, `a number above 0, at most ${high}`, value)
+}
+
+/** @throws UprezError `invalid-option` unless the value is undefined or right */
+export function checkKind(param: string, value: unknown, right: boolean, expected: string): void {
+  if (value !== undefined && !right) throw invalid(param, expected, value)
 }
 
 export function invalid(param: string, expected: string, value: unknown, hint = ''): UprezError {

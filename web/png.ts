@@ -1,5 +1,7 @@
 import type { Image } from '../image/image.js'
+import { turn } from '../runtime/tta.js'
 import { brokenImage } from './header.js'
+import { exifSymmetry } from './orientation.js'
 
 /**
  * Our own PNG, because a canvas stores colour multiplied by alpha and gives other bytes back.
@@ -66,7 +68,7 @@ function paeth(a: number, b: number, c: number): number {
 }
 
 /**
- * Decodes a PNG with 8 bits a sample and alpha (in its own channel or as `tRNS`), not interlaced.
+ * Decodes a PNG with 8 bits a sample and alpha (in its own channel or as `tRNS`), not interlaced; orientation applied.
  * @returns null for any other kind of PNG: a browser's decoder gives those exactly, or cannot give them exactly
  * @throws UprezError `broken-image`
  */
@@ -78,20 +80,23 @@ export async function decodeAlphaPng(bytes: Uint8Array<ArrayBuffer>): Promise<Im
 
   let palette: Uint8Array | undefined
   let transparency: Uint8Array | undefined
+  let exif: Uint8Array | undefined
   const packed: Uint8Array<ArrayBuffer>[] = []
   for (let at = 8; at + 12 <= bytes.length; at += 12 + view.getUint32(at)) {
     const data = bytes.subarray(at + 8, at + 8 + view.getUint32(at))
     const name = String.fromCharCode(...bytes.subarray(at + 4, at + 8))
     if (name === 'PLTE') palette = data
     if (name === 'tRNS') transparency = data
+    if (name === 'eXIf') exif = data
     if (name === 'IDAT') packed.push(data)
   }
   const stride = width * samples
   const rows = await inflate(packed, height * (stride + 1))
   const plain = unfilter(rows, height, stride, samples)
-  if (colourType >= 4) return { data: plain, width, height, channels: samples }
-  if (colourType === 3) return { data: lookUp(plain, palette, transparency), width, height, channels: 4 }
-  return { data: withTransparentColour(plain, samples, transparency), width, height, channels: samples + 1 }
+  const data =
+    colourType >= 4 ? plain : colourType === 3 ? lookUp(plain, palette, transparency) : withTransparentColour(plain, samples, transparency)
+  const image = { data, width, height, channels: data.length / (width * height) }
+  return exif ? turn(image, exifSymmetry(exif)) : image
 }
 
 async function inflate(parts: Uint8Array<ArrayBuffer>[], length: number): Promise<Uint8Array> {

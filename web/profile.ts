@@ -25,7 +25,9 @@ function jpegParts(bytes: Bytes, profile: Bytes): Bytes[] {
     const length = data.length + 16
     return new Uint8Array([0xff, 0xe2, length >> 8, length & 255, ...name, i + 1, count, ...data])
   })
-  return [bytes.subarray(0, 2), ...segments, ...withoutApp2(bytes)]
+  // The segment that a canvas writes first is JFIF's, whose place is right after the start of the file. ITU-T T.871 10.1
+  const [jfif, ...others] = withoutApp2(bytes)
+  return [bytes.subarray(0, 2), jfif!, ...segments, ...others]
 }
 
 // The canvas attaches a profile of its own (sRGB), which is not what these pixels mean.

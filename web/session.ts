@@ -76,22 +76,25 @@ async function startWebgpu(model: Model, options: SessionOptions): Promise<Sessi
   return { infer, running: () => ({ provider: 'webgpu', threads: 1, fallback: null }) }
 }
 
-// A lost device or a failed run must not cost the picture: the same window goes to wasm, and so do all later ones.
+// A lost device or a failed run must not cost the picture: the same window goes to wasm, and so do all later ones. A run on a device
+// that was lost may never end, so no window is handed over before the last one answered, and WebGPU is not asked again, even where
+// wasm could not start (the network was away).
 function withFallback(gpu: Session, model: Model, options: SessionOptions): Session {
   let current = gpu
-  let replacement: Promise<Session> | undefined
+  let failure: string | undefined
   return {
     running: () => current.running(),
-    async infer(window) {
-      if (replacement) return (await replacement).infer(window)
-      try {
-        return await gpu.infer(copyOf(window))
-      } catch (error) {
-        replacement ??= wasmSession(model, options, `WebGPU failed while working: ${messageOf(error)}`)
-        current = await replacement
-        return current.infer(window)
+    infer: inTurn(async window => {
+      if (failure === undefined) {
+        try {
+          return await gpu.infer(copyOf(window))
+        } catch (error) {
+          failure = messageOf(error)
+        }
       }
-    },
+      if (current === gpu) current = await wasmSession(model, options, `WebGPU failed while working: ${failure}`)
+      return current.infer(window)
+    }),
   }
 }
 
@@ -130,8 +133,7 @@ async function createSession(
 // ONNX Runtime takes one run at a time, and wasm runs without a pause: between windows the worker must get to its messages,
 // or a cancel would be heard only at the end.
 function inferWith(build: Build, session: wasmBuild.InferenceSession, file: GraphFile, scale: number): Infer {
-  let last: Promise<unknown> = Promise.resolve()
-  const run = async (window: Image): Promise<Image> => {
+  return inTurn(async window => {
     await nextTurn()
     const { data, dims } = packWindow(window, file.input)
     const input = new build.Tensor(file.input.type, data, dims)
@@ -146,9 +148,13 @@ function inferWith(build: Build, session: wasmBuild.InferenceSession, file: Grap
     const image = unpackWindow(values, window.width * scale, window.height * scale, file.output)
     output.dispose()
     return image
-  }
+  })
+}
+
+function inTurn(infer: Infer): Infer {
+  let last: Promise<unknown> = Promise.resolve()
   return window => {
-    const result = last.then(() => run(window))
+    const result = last.then(() => infer(window))
     last = result.catch(() => {})
     return result
   }

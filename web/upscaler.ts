@@ -2,7 +2,7 @@ import { reviveError, UprezError } from '../errors.js'
 import type { UpscaleCard } from '../models/card.js'
 import { PRECISIONS, type Precision } from '../models/precision.js'
 import type { Progress } from '../runtime/infer.js'
-import { checkChoice, checkInteger, checkPositive, invalid, refuseUnknown } from './options.js'
+import { checkChoice, checkInteger, checkKind, checkPositive, invalid, refuseUnknown } from './options.js'
 import type {
   FromWorker,
   JobInput,
@@ -44,7 +44,7 @@ export interface UpscaleOptions {
   /** Size of the result in pixels; one of the two keeps the aspect ratio. */
   width?: number
   height?: number
-  /** `auto` (default): JPEG in → jpg, WebP → webp, otherwise png. */
+  /** `auto` (default): JPEG in → jpg, WebP → webp (png where the browser cannot write it, as in Safari), otherwise png. */
   format?: OutputFormat | 'auto'
   /** 1..100, for jpg and webp; default 95. */
   quality?: number
@@ -61,7 +61,7 @@ export interface Upscaler {
   /**
    * Enlarges one picture in the worker; several calls queue up.
    * @throws UprezError: `not-an-image`, `broken-image`, `unsupported-format`, `animated-image`, `too-many-pixels`,
-   *   `output-too-large`, `unknown-option`, `invalid-option`, `aborted`, `engine-crashed`
+   *   `output-too-large`, `no-input`, `unknown-option`, `invalid-option`, `aborted`, `engine-crashed`
    */
   upscale(input: UpscaleInput, options?: UpscaleOptions): Promise<UpscaleResult>
   /** Ends the worker and gives its memory back; work under way rejects with `aborted`. */
@@ -141,8 +141,12 @@ export async function createUpscaler(options: UpscalerOptions = {}): Promise<Ups
       signal?.addEventListener('abort', abort, { once: true })
       try {
         return await new Promise<UpscaleResult>((resolve, reject) => {
+          try {
+            send({ type: 'upscale', id, input: picture, options: job })
+          } catch {
+            throw invalid('input', 'pixels that can be handed over (not closed, not transferred)', picture)
+          }
           jobs.set(id, { resolve, reject, onProgress })
-          send({ type: 'upscale', id, input: picture, options: job })
         })
       } finally {
         signal?.removeEventListener('abort', abort)
@@ -171,35 +175,41 @@ function checkStart(options: UpscalerOptions): StartOptions {
   if (provider === 'webgpu' && precision !== 'fp32') throw invalid('precision', 'fp32 with WebGPU', precision)
   checkInteger('threads', threads, 1, 64)
   const isAddress = model instanceof URL || model.includes('/')
-  const models = folder('modelsUrl', modelsUrl, document.baseURI)
+  const models = folder('modelsUrl', modelsUrl)
   return {
-    model: isAddress ? folder('model', model, document.baseURI) : new URL(`${encodeURIComponent(model)}/`, models).href,
+    model: isAddress ? folder('model', model) : new URL(`${encodeURIComponent(model)}/`, models).href,
     models: isAddress ? null : models,
     provider: provider ?? 'auto',
     precision,
     threads: threads ?? null,
-    wasm: wasmUrl === undefined ? null : folder('wasmUrl', wasmUrl, document.baseURI),
+    wasm: wasmUrl === undefined ? null : folder('wasmUrl', wasmUrl),
   }
 }
 
-function folder(param: string, value: string | URL, base: string): string {
+function folder(param: string, value: string | URL): string {
   const text = String(value)
+  return address(param, text.endsWith('/') ? text : `${text}/`)
+}
+
+function address(param: string, value: string | URL): string {
   try {
-    return new URL(text.endsWith('/') ? text : `${text}/`, base).href
+    return new URL(value, document.baseURI).href
   } catch {
-    throw invalid(param, 'an address', text)
+    throw invalid(param, 'an address', value)
   }
 }
 
 function checkJob(options: UpscaleOptions): JobOptions {
   refuseUnknown(options, ['scale', 'width', 'height', 'format', 'quality', 'tile', 'onProgress', 'signal'])
-  const { scale, width, height, format = 'auto', quality, tile = 0 } = options
+  const { scale, width, height, format = 'auto', quality, tile = 0, onProgress, signal } = options
   checkPositive('scale', scale, 16)
   checkInteger('width', width, 1, 65_535)
   checkInteger('height', height, 1, 65_535)
   checkChoice('format', format, ['auto', 'png', 'jpg', 'webp'])
   checkInteger('quality', quality, 1, 100)
   checkInteger('tile', tile, 0, 4096)
+  checkKind('onProgress', onProgress, typeof onProgress === 'function', 'a function')
+  checkKind('signal', signal, signal instanceof AbortSignal, 'an AbortSignal')
   if (scale !== undefined && (width !== undefined || height !== undefined)) {
     throw new UprezError('invalid-option', "Expected either 'scale' or 'width'/'height' but received both.", { param: 'scale' })
   }
@@ -218,11 +228,12 @@ async function readInput(input: UpscaleInput, signal: AbortSignal | undefined): 
   if (!(input instanceof URL) && typeof input !== 'string') {
     throw invalid('input', 'a Blob, ImageBitmap, ImageData or URL', input)
   }
-  const address = new URL(input, document.baseURI).href
-  const response = await fetch(address, signal ? { signal } : {}).catch(cause => {
+  const got = address('input', input)
+  const fail = (cause: unknown): never => {
     if (signal?.aborted) throw aborted()
-    throw new UprezError('no-input', `${address} could not be fetched (network, or CORS)`, { param: 'input', got: address, cause })
-  })
-  if (!response.ok) throw new UprezError('no-input', `${address} answered ${response.status}`, { param: 'input', got: address })
-  return response.blob()
+    throw new UprezError('no-input', `${got} could not be fetched (network, or CORS)`, { param: 'input', got, cause })
+  }
+  const response = await fetch(got, signal ? { signal } : {}).catch(fail)
+  if (!response.ok) throw new UprezError('no-input', `${got} answered ${response.status}`, { param: 'input', got })
+  return response.blob().catch(fail)
 }

@@ -1,9 +1,10 @@
+import './no-eval.js'
 import { plainError, UprezError } from '../errors.js'
 import type { UpscaleCard } from '../models/card.js'
 import { targetSize } from '../runtime/size.js'
 import { upscale } from '../runtime/upscale.js'
 import { decodeImage } from './decode.js'
-import { encodeImage, outputFormat } from './encode.js'
+import { checkFormat, encodeImage, outputFormat } from './encode.js'
 import { checkOutputSize } from './limits.js'
 import { fetchModel } from './model.js'
 import type { FromWorker, JobInput, JobOptions, StartOptions, ToWorker, UpscaleResult } from './protocol.js'
@@ -53,8 +54,9 @@ async function runJob(id: number, input: JobInput, options: JobOptions, signal: 
   const begun = performance.now()
   const { card, session } = started
   stopIf(signal)
+  await checkFormat(options.format)
   const { image, format: inputFormat, profile } = await decodeImage(input, card.scale)
-  const format = outputFormat(options.format, inputFormat)
+  const format = await outputFormat(options.format, inputFormat)
   checkOutputSize(targetSize(image, card.scale, options), format)
   stopIf(signal)
   const { scale, width, height, tile } = options

@@ -1,12 +1,17 @@
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { Browser, Page } from 'playwright-core'
 import { type Engine, startEngine } from '../../infer/engine.js'
+import { DEFAULT_MODEL, listModels } from '../../models/catalog.js'
 import { pixelsOf, raw } from '../infer/pictures.js'
-import { startServer, type TestServer } from '../serve/support.js'
+import { shippedModels, startServer, type TestServer } from '../serve/support.js'
 import { drawPhoto } from '../support/draw.js'
+import { writeModel } from '../support/model.js'
 import { type Host, openBrowser, PAGE_FOLDER, serveFolders } from './browser.js'
+import { downloadFrom, drop, hold, openPage as open, paste, pngFile, smallPicture } from './page-support.js'
 
 /** The built page in a real browser: from our own server, and once from a host that knows nothing of it. */
 
@@ -18,6 +23,7 @@ let browser: Browser
 before(async () => {
   engine = await startEngine({ threads: 1 })
   server = await startServer(engine, {}, { pageFolder: PAGE_FOLDER })
+  server.shelf.replace(await listModels({ modelPath: shippedModels }))
   host = await serveFolders([['/', PAGE_FOLDER]], {})
   browser = await openBrowser()
 })
@@ -27,6 +33,23 @@ after(async () => {
   await host?.close()
   await server?.close()
   await engine?.close()
+})
+
+const openPage = (address: string): Promise<Page> => open(browser, address)
+
+test('the default model is chosen, first of a list that goes on with the quickest, from our server and from any other host', async () => {
+  for (const address of [server.url, host.address]) {
+    const page = await openPage(address)
+    const { models } = (await (await fetch(new URL('models/index.json', address))).json()) as {
+      models: { id: string; parameters: number }[]
+    }
+    const others = models.filter(({ id }) => id !== DEFAULT_MODEL).sort((a, b) => a.parameters - b.parameters)
+    const shown = await page.evaluate<string[]>(`Array.from(document.getElementById('model').options, option => option.value)`)
+    assert.deepEqual(shown, [DEFAULT_MODEL, ...others.map(({ id }) => id)])
+    assert.equal(await page.locator('#model').inputValue(), DEFAULT_MODEL)
+    assert.equal(await page.locator('#scale').inputValue(), '4')
+    await page.close()
+  }
 })
 
 test('a sample is enlarged with threads, and what is downloaded equals the answer of POST /upscale', async t => {
@@ -53,6 +76,30 @@ test('a sample is enlarged with threads, and what is downloaded equals the answe
   await page.close()
 })
 
+test('a click anywhere in the frame opens the chooser, once', async () => {
+  const page = await openPage(server.url)
+  let choosers = 0
+  page.on('filechooser', () => choosers++)
+  for (const part of ['.drop-icon', '.drop-title .with-mouse', '.drop label']) {
+    const chooser = page.waitForEvent('filechooser')
+    await page.locator(part).click()
+    await chooser
+  }
+  assert.equal(choosers, 3)
+  await page.close()
+})
+
+test('a picture that comes before the list of models waits for it', async () => {
+  const page = await browser.newPage()
+  const list = await hold(page, '**/models/index.json')
+  await page.goto(server.url)
+  await list.asked
+  await drop(page, 'early.png', (await smallPicture()).buffer)
+  list.letGo()
+  await page.locator('#download[download="early-x4.png"]').waitFor()
+  await page.close()
+})
+
 test('the border moves by keyboard and by mouse', async () => {
   const page = await openPage(server.url)
   await page.setInputFiles('#file', await smallPicture())
@@ -74,6 +121,45 @@ test('the border moves by keyboard and by mouse', async () => {
   await page.close()
 })
 
+test('a zoomed picture has a name, and the arrow keys move it', async () => {
+  const page = await openPage(server.url)
+  await page.setInputFiles('#file', await pngFile('wide.png', 400, 30))
+  await downloadFrom(page)
+  await page.getByRole('button', { name: '4:1' }).click()
+  const stage = page.getByRole('region', { name: /^The picture.*arrow keys/ })
+  await stage.focus()
+  const left = () => page.evaluate<number>(`document.getElementById('after').getBoundingClientRect().left`)
+  const before = await left()
+  await page.keyboard.press('ArrowRight')
+  assert.equal(await left(), before - 60)
+  await page.close()
+})
+
+test('a second finger neither moves the border nor ends its way', async () => {
+  const context = await browser.newContext({ hasTouch: true })
+  const page = await context.newPage()
+  await page.goto(server.url)
+  await page.setInputFiles('#file', await smallPicture())
+  await downloadFrom(page)
+  await page.evaluate(`
+    const handle = document.getElementById('handle')
+    window.places = new Set()
+    new MutationObserver(() => places.add(handle.getAttribute('aria-valuenow'))).observe(handle, { attributes: true })`)
+  const { x, y, width } = (await page.locator('#stage').boundingBox())!
+  const at = (id: number, part: number) => ({ id, x: x + width * part, y: y + 20 })
+  const fingers = await context.newCDPSession(page)
+  const touch = (type: 'touchStart' | 'touchMove' | 'touchEnd', touchPoints: ReturnType<typeof at>[]) =>
+    fingers.send('Input.dispatchTouchEvent', { type, touchPoints })
+  await touch('touchStart', [at(0, 0.25)])
+  await touch('touchStart', [at(0, 0.25), at(1, 0.75)])
+  await touch('touchMove', [at(0, 0.25), at(1, 0.9)])
+  await touch('touchEnd', [at(1, 0.9)])
+  await touch('touchMove', [at(0, 0.4)])
+  await page.locator('#handle[aria-valuenow="40"]').waitFor()
+  assert.deepEqual(await page.evaluate('[...places]'), ['25', '40'])
+  await context.close()
+})
+
 test('dropped and pasted files are taken, and words say what is wrong with a broken one', async () => {
   const page = await openPage(server.url)
   const picture = await raw(drawPhoto(40, 30)).jpeg().toBuffer()
@@ -93,18 +179,6 @@ test('dropped and pasted files are taken, and words say what is wrong with a bro
   await page.close()
 })
 
-test('cancel goes back to the start, and the next picture works', async () => {
-  const page = await openPage(server.url)
-  await page.setInputFiles('#file', { name: 'large.png', mimeType: 'image/png', buffer: await raw(drawPhoto(1200, 900)).png().toBuffer() })
-  await page.getByText(/^Tile 2 of/).waitFor()
-  await page.getByRole('button', { name: 'Cancel' }).click()
-  await page.locator('#intake').waitFor()
-  assert.equal(await page.getByRole('status').textContent(), 'Cancelled.')
-  await page.setInputFiles('#file', await smallPicture())
-  await downloadFrom(page)
-  await page.close()
-})
-
 test('another size and format are computed anew', async () => {
   const page = await openPage(server.url)
   await page.setInputFiles('#file', await smallPicture())
@@ -116,6 +190,42 @@ test('another size and format are computed anew', async () => {
   await page.close()
 })
 
+test('on a phone nothing sticks out, however long the titles of the models are', async () => {
+  const page = await browser.newPage({ viewport: { width: 360, height: 740 } })
+  await page.route('**/models/index.json', async route => {
+    const { models } = (await (await route.fetch()).json()) as { models: { title: string }[] }
+    await route.fulfill({ json: { models: models.map(model => ({ ...model, title: model.title.repeat(3) })) } })
+  })
+  await page.goto(server.url)
+  await page.setInputFiles('#file', await smallPicture())
+  await downloadFrom(page)
+  assert.equal(await page.evaluate('document.documentElement.scrollWidth'), 360)
+  await page.close()
+})
+
+test('a model that keeps the size has one size to choose', async () => {
+  const models = await mkdtemp(join(tmpdir(), 'uprez-models-'))
+  const { card } = await writeModel(models, { id: 'mend-x1', scale: 1 })
+  await writeFile(join(models, 'index.json'), JSON.stringify({ models: [{ ...card, default: true }] }))
+  const mending = await serveFolders(
+    [
+      ['/models/', models],
+      ['/', PAGE_FOLDER],
+    ],
+    {},
+  )
+  try {
+    const page = await openPage(mending.address)
+    await page.setInputFiles('#file', await smallPicture())
+    assert.equal((await downloadFrom(page)).suggestedFilename(), 'small-x1.png')
+    assert.equal(await page.locator('#scale option').count(), 1)
+    await page.close()
+  } finally {
+    await mending.close()
+    await rm(models, { recursive: true })
+  }
+})
+
 test('on a host without COOP and COEP it runs in one thread and says why', async () => {
   const page = await openPage(host.address)
   await page.setInputFiles('#file', await smallPicture())
@@ -124,36 +234,3 @@ test('on a host without COOP and COEP it runs in one thread and says why', async
   assert.match((await page.locator('#note').textContent()) ?? '', /COOP and COEP/)
   await page.close()
 })
-
-/** A page that fails the test on anything the browser complains about: a blocked address, an exception. */
-async function openPage(address: string): Promise<Page> {
-  const page = await browser.newPage()
-  page.on('pageerror', error => assert.fail(error))
-  page.on('console', message => message.type() === 'error' && assert.fail(message.text()))
-  await page.goto(address)
-  await page.locator('#scale option').first().waitFor({ state: 'attached' })
-  return page
-}
-
-async function downloadFrom(page: Page) {
-  const link = page.locator('#download')
-  await link.waitFor()
-  const [download] = await Promise.all([page.waitForEvent('download'), link.click()])
-  return download
-}
-
-const drop = (page: Page, name: string, bytes: Uint8Array) =>
-  give(page, "new DragEvent('drop', { dataTransfer: transfer, bubbles: true })", name, bytes)
-const paste = (page: Page, name: string, bytes: Uint8Array) =>
-  give(page, "new ClipboardEvent('paste', { clipboardData: transfer, bubbles: true })", name, bytes)
-
-async function give(page: Page, event: string, name: string, bytes: Uint8Array): Promise<void> {
-  await page.evaluate(`(() => {
-    const transfer = new DataTransfer()
-    const bytes = Uint8Array.from(atob('${Buffer.from(bytes).toString('base64')}'), letter => letter.charCodeAt(0))
-    transfer.items.add(new File([bytes], ${JSON.stringify(name)}))
-    document.body.dispatchEvent(${event})
-  })()`)
-}
-
-const smallPicture = async () => ({ name: 'small.png', mimeType: 'image/png', buffer: await raw(drawPhoto(40, 30)).png().toBuffer() })

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Page } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import { build } from 'vite'
 import type { UpscaleOptions, UpscalerOptions } from '../../infer/upscaler.js'
 
@@ -14,6 +14,17 @@ export async function buildStranger(): Promise<{ folder: string; remove(): Promi
   await writeFile(join(root, 'app.js'), `import { createUpscaler } from ${JSON.stringify(entry)}\n${APP}`)
   await build({ root, configFile: false, logLevel: 'error' })
   return { folder: join(root, 'dist'), remove: () => rm(root, { recursive: true, force: true }) }
+}
+
+/** The app in a tab of its own. @param before script that its worker runs first, to make the browser another one */
+export async function openStranger(browser: Browser, address: string, before = ''): Promise<Page> {
+  const page = await browser.newPage()
+  await page.route(/worker.*\.js$/, async route => {
+    const response = await route.fetch()
+    await route.fulfill({ response, body: `${before};\n${await response.text()}` })
+  })
+  await page.goto(address)
+  return page
 }
 
 const APP = `

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -9,10 +11,11 @@ import sharp from 'sharp'
 import type { Image } from '../../image/image.js'
 import { createUpscaler, type Upscaler } from '../../infer/upscaler.js'
 import { pixelsOf, png, pngHeader, pngPixels, raw, rgbProfile } from '../infer/pictures.js'
+import { heldEngine, startServer } from '../serve/support.js'
 import { drawAlpha, drawGrey, drawPhoto } from '../support/draw.js'
 import { writeModel } from '../support/model.js'
 import { type Host, ISOLATED, openBrowser, serveFolders } from './browser.js'
-import { buildStranger, type StrangersResult, upscaleIn } from './stranger.js'
+import { buildStranger, openStranger, type StrangersError, type StrangersResult, upscaleIn } from './stranger.js'
 
 const shipped = fileURLToPath(new URL('../../../models/', import.meta.url))
 
@@ -122,6 +125,17 @@ test('the orientation of a photograph is applied', async () => {
   assert.deepEqual([result.width, result.height, result.format], [128, 192, 'jpg'])
 })
 
+test('a PNG is turned as its orientation says, all eight ways, with alpha and without', async () => {
+  for (const drawn of [drawAlpha(24, 16), drawPhoto(24, 16)]) {
+    for (let orientation = 1; orientation <= 8; orientation++) {
+      const picture = await raw(drawn).withMetadata({ orientation }).png().toBuffer()
+      const got = await pixelsOf((await enlarged(picture)).bytes)
+      const expected = await pixelsOf((await library.upscale(picture)).data)
+      assert.ok(largestDifference(got, expected) <= 1, `${drawn.channels} channels, orientation ${orientation}`)
+    }
+  }
+})
+
 test('an RGB profile goes along and the pixels stay in it', async () => {
   const picture = await raw(drawPhoto(40, 30)).png().withIccProfile('p3').toBuffer()
   const expected = await pixelsOf((await library.upscale(picture)).data)
@@ -130,7 +144,73 @@ test('an RGB profile goes along and the pixels stay in it', async () => {
     const { icc } = await sharp(bytes).metadata()
     assert.ok(icc?.equals(await rgbProfile()), `${format}: ${icc?.length} bytes`)
     if (format === 'png') assert.ok(largestDifference(await pixelsOf(bytes), expected) <= 1)
+    if (format === 'jpg') assert.equal(Buffer.from(bytes).toString('latin1', 0, 10), '\xff\xd8\xff\xe0\0\x10JFIF')
   }
+})
+
+test('a browser that converts colours unasked gives sRGB and no profile; what our own decoder reads keeps it', async () => {
+  const page = await openStranger(
+    browser,
+    host.address,
+    `const real = createImageBitmap
+    globalThis.createImageBitmap = (source, { colorSpaceConversion, ...options }) => real(source, options)`,
+  )
+  const picture = await raw(drawPhoto(40, 30)).png().withIccProfile('p3').toBuffer()
+  const expected = await pixelsOf((await library.upscale(await sharp(picture).png().toBuffer())).data)
+  for (const format of ['png', 'jpg', 'webp']) {
+    const { bytes } = await enlarged(picture, { format }, {}, page)
+    const { icc } = await sharp(bytes).metadata()
+    assert.ok(!icc?.equals(await rgbProfile()), format)
+    if (format === 'png') assert.ok(largestDifference(await pixelsOf(bytes), expected) <= 4)
+  }
+  const withAlpha = await raw(drawAlpha(40, 30)).png().withIccProfile('p3').toBuffer()
+  assert.ok((await sharp((await enlarged(withAlpha, {}, {}, page)).bytes).metadata()).icc?.equals(await rgbProfile()))
+  await page.close()
+})
+
+test('a browser that cannot write WebP gives PNG for WebP, and refuses it where it is asked for, before it looks at the picture', async () => {
+  const page = await openStranger(
+    browser,
+    host.address,
+    `const real = OffscreenCanvas.prototype.convertToBlob
+    OffscreenCanvas.prototype.convertToBlob = function ({ type, quality }) {
+      return real.call(this, { type: type === 'image/webp' ? 'image/png' : type, quality })
+    }`,
+  )
+  const picture = await raw(drawPhoto(40, 30)).webp().toBuffer()
+  const { format, type } = await enlarged(picture, {}, {}, page)
+  assert.deepEqual([format, type], ['png', 'image/png'])
+  const { error } = await upscaleIn(page, Buffer.from('no picture'), { format: 'webp' })
+  assert.deepEqual([error?.code, error?.param, error?.got], ['unsupported-format', 'format', 'webp'])
+  await page.close()
+})
+
+test('an AVIF is known by its compatible brands too', async () => {
+  const picture = await raw(drawPhoto(40, 30)).avif().toBuffer()
+  assert.equal(picture.toString('latin1', 4, 12), 'ftypavif')
+  picture.write('mif1', 8, 'latin1')
+  assert.equal((await enlarged(picture)).width, 160)
+})
+
+test('a strict Content-Security-Policy, as uprez serve sends it, is not violated', async t => {
+  const server = await startServer(heldEngine())
+  const policy = (await fetch(server.url)).headers.get('content-security-policy')!
+  await server.close()
+  const strict = await serveFolders(
+    [
+      ['/models/', models],
+      ['/', stranger.folder],
+    ],
+    { ...ISOLATED, 'Content-Security-Policy': policy },
+  )
+  t.after(strict.close)
+  const listen = `globalThis.violations = []
+    addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) => violations.push([violatedDirective, blockedURI]))`
+  const page = await openStranger(browser, strict.address, listen)
+  await enlarged(await raw(drawPhoto(20, 20)).png().toBuffer(), {}, { model: 'small-x2' }, page)
+  const workers = page.workers().filter(worker => worker.url().startsWith(`${strict.address}assets/worker`))
+  assert.deepEqual(await Promise.all(workers.map(worker => worker.evaluate('violations'))), [[]])
+  await page.close()
 })
 
 test('bad pictures are refused with the same codes as everywhere', async () => {
@@ -144,6 +224,8 @@ test('bad pictures are refused with the same codes as everywhere', async () => {
     ['unsupported-format', Buffer.from('<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>')],
     ['unsupported-format', await sharp(flat).gif().toBuffer()],
     ['unsupported-format', await sharp(flat).tiff().toBuffer()],
+    ['unsupported-format', Buffer.from('\0\0\0\x18ftypheic\0\0\0\0mif1heic', 'latin1')],
+    ['animated-image', Buffer.from('\0\0\0\x18ftypavis\0\0\0\0avifavis', 'latin1')],
     ['broken-image', whole.subarray(0, whole.length / 2)],
     ['broken-image', whole.subarray(0, 20)],
     ['broken-image', jpeg.subarray(0, jpeg.length / 2)],
@@ -179,9 +261,11 @@ test('wrong options name the nearest right one', async () => {
   const format = await upscaleIn(page, picture, { format: 'jpeg' })
   assert.equal(format.error?.code, 'invalid-option')
   assert.match(format.error.message, /Did you mean 'jpg'\?/)
-  for (const options of [{ scale: -1 }, { quality: 101 }, { tile: 1.5 }, { scale: 2, width: 10 }]) {
-    assert.equal((await upscaleIn(page, picture, options)).error?.code, 'invalid-option', JSON.stringify(options))
+  for (const options of [{ scale: -1 }, { quality: 101 }, { tile: 1.5 }, { onProgress: 'loud' }, { signal: {} }, { scale: 2, width: 10 }]) {
+    const { error } = await upscaleIn(page, picture, options)
+    assert.deepEqual([error?.code, error?.param], ['invalid-option', Object.keys(options)[0]])
   }
+  assert.deepEqual(await refused(`(await start({ model: 'small-x2' })).upscale(new ImageData(4, 4), null)`), ['invalid-option', 'options'])
   assert.equal((await upscaleIn(page, picture, {}, { provder: 'wasm' })).error?.code, 'unknown-option')
 })
 
@@ -242,6 +326,29 @@ test('pixels are taken as well as files', async () => {
   })`)) as { value: unknown }
   assert.deepEqual(outcome.value, [30, 60, 60, 'no-input'])
 })
+
+test('what cannot be read or handed over is refused with a code, and the upscaler goes on', async t => {
+  const half = createServer((_, response) => {
+    response.writeHead(200, { 'Access-Control-Allow-Origin': '*', 'Content-Length': 1000 })
+    response.write('half', () => response.destroy())
+  })
+  await new Promise<void>(resolve => half.listen(0, '127.0.0.1', resolve))
+  t.after(() => half.close())
+  const upscale = (input: string) => refused(`(await start({ model: 'small-x2' })).upscale(${input})`)
+  assert.deepEqual(await upscale(`'http://127.0.0.1:${(half.address() as AddressInfo).port}/'`), ['no-input', 'input'])
+  assert.deepEqual(await upscale(`'http://'`), ['invalid-option', 'input'])
+  assert.deepEqual(await upscale('17'), ['invalid-option', 'input'])
+  const closed = `await createImageBitmap(new ImageData(4, 4)).then(bitmap => (bitmap.close(), bitmap))`
+  assert.deepEqual(await upscale(closed), ['invalid-option', 'input'])
+  await enlarged(await raw(drawPhoto(20, 20)).png().toBuffer(), {}, { model: 'small-x2' })
+})
+
+/** Code and parameter of the error that this piece of script in the page ends with. */
+async function refused(script: string): Promise<[code: string, param: string | undefined]> {
+  const { error } = (await page.evaluate(`attempt(async () => ${script})`)) as { error?: StrangersError }
+  assert.equal(error?.name, 'UprezError', JSON.stringify(error))
+  return [error.code, error.param]
+}
 
 async function enlarged(picture: Uint8Array, options = {}, upscaler = {}, where = page): Promise<StrangersResult> {
   const { result, error } = await upscaleIn(where, picture, options, upscaler)

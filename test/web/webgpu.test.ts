@@ -8,7 +8,7 @@ import { pixelsOf, raw } from '../infer/pictures.js'
 import { drawPhoto } from '../support/draw.js'
 import { writeModel } from '../support/model.js'
 import { type Host, ISOLATED, openBrowser, serveFolders } from './browser.js'
-import { buildStranger, type StrangersResult, upscaleIn } from './stranger.js'
+import { buildStranger, openStranger, type StrangersResult, upscaleIn } from './stranger.js'
 
 /** WebGPU drawn in software (SwiftShader): slow, but the real thing. */
 
@@ -39,7 +39,7 @@ after(async () => {
 })
 
 test('WebGPU computes what wasm computes, and auto leaves a software adapter alone', async () => {
-  const page = await openPage()
+  const page = await openStranger(browser, host.address)
   const gpu = await enlarge(page, 'webgpu')
   const auto = await enlarge(page, 'auto')
   assert.deepEqual([gpu.provider, gpu.fallback], ['webgpu', null])
@@ -51,36 +51,37 @@ test('WebGPU computes what wasm computes, and auto leaves a software adapter alo
 })
 
 test('a graphics device lost in mid-work costs no picture: wasm goes on and the result says so', async () => {
-  const page = await openPage(`
-    const real = GPUAdapter.prototype.requestDevice
-    GPUAdapter.prototype.requestDevice = async function (...wishes) {
-      const device = await real.apply(this, wishes)
-      addEventListener('message', ({ data }) => data.type === 'upscale' && device.destroy())
-      return device
-    }`)
+  const page = await openStranger(browser, host.address, LOST_IN_MID_WORK)
   const { provider, fallback, width } = await enlarge(page, 'auto')
   assert.deepEqual([provider, width], ['wasm', 96])
   assert.match(fallback ?? '', /failed while working: .*lost/)
   await page.close()
 })
 
-/** @param before script that runs in the worker first; the adapter then also claims to be a real one */
-async function openPage(before?: string): Promise<Page> {
-  const page = await browser.newPage()
-  if (before !== undefined) {
-    const asIfReal = `Object.defineProperty(GPUAdapterInfo.prototype, 'isFallbackAdapter', { get: () => false });`
-    await page.route(/worker.*\.js$/, async route => {
-      const response = await route.fetch()
-      await route.fulfill({ response, body: `${asIfReal}\n${before};\n${await response.text()}` })
-    })
-  }
-  await page.goto(host.address)
-  return page
-}
+test('where wasm could not be fetched when the device was lost, the next picture tries again', async () => {
+  const page = await openStranger(browser, host.address, LOST_IN_MID_WORK)
+  await page.route('**/model.uint8.onnx', route => route.abort(), { times: 1 })
+  assert.equal((await attempt(page, 'auto')).error?.code, 'unknown-model')
+  assert.equal((await enlarge(page, 'auto')).provider, 'wasm')
+  await page.close()
+})
+
+/** The adapter claims to be a real one, and its device goes with the first picture. */
+const LOST_IN_MID_WORK = `
+  Object.defineProperty(GPUAdapterInfo.prototype, 'isFallbackAdapter', { get: () => false })
+  const real = GPUAdapter.prototype.requestDevice
+  GPUAdapter.prototype.requestDevice = async function (...wishes) {
+    const device = await real.apply(this, wishes)
+    addEventListener('message', ({ data }) => data.type === 'upscale' && device.destroy())
+    return device
+  }`
 
 async function enlarge(page: Page, provider: string): Promise<StrangersResult> {
-  const picture = await raw(drawPhoto(48, 40)).png().toBuffer()
-  const { result, error } = await upscaleIn(page, picture, {}, { model: 'small-x2', provider })
+  const { result, error } = await attempt(page, provider)
   assert.ok(result, JSON.stringify(error))
   return result
+}
+
+async function attempt(page: Page, provider: string) {
+  return upscaleIn(page, await raw(drawPhoto(48, 40)).png().toBuffer(), { tile: 32 }, { model: 'small-x2', provider })
 }
