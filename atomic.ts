@@ -59,8 +59,11 @@ export async function replaceFolder(dir: string, fill: (temporary: string) => Pr
       await rename(old, place).catch(ignoreMissing)
       throw error
     })
-    await syncFolder(dirname(place))
-    await rm(old, { recursive: true, force: true })
+    try {
+      await syncFolder(dirname(place))
+    } finally {
+      await rm(old, { recursive: true, force: true })
+    }
   } finally {
     await rm(temporary, { recursive: true, force: true })
   }

@@ -40,7 +40,11 @@ export function addUpscaleCommand(program: Command): void {
     .option('--dpi <which>', "pixels per inch: keep = the input's, scale = times the enlargement, or a number", densityOf, 'keep')
     .addOption(new Option('--pages <which>', 'all: every page of a TIFF becomes a picture').choices(['all']))
     .option('-r, --recursive', 'go into folders; the output mirrors the tree')
-    .option('-j, --jobs <count>', 'pictures in flight; more than CPUs + 2, the default, wait for a place', wholeIn(1, 256))
+    .option(
+      '-j, --jobs <count>',
+      'pictures in flight; more than CPUs (or UPREZ_THREADS) + 2, the default, wait for a place',
+      wholeIn(1, 256),
+    )
     .option('--suffix <text>', "appended to the results' names, before the extension", plainSuffix)
     .addOption(
       new Option('--if-exists <what>', 'skip: redo only what is not done').choices(['skip', 'overwrite', 'rename', 'fail']).default('skip'),

@@ -57,7 +57,7 @@ export async function readDestination({
 }: Pick<Options, 'input' | 'output' | 'format' | 'suffix'>): Promise<Destination> {
   const folder = { folder: await realPlace(output), name: undefined, format }
   if (output.endsWith('/') || output.endsWith(sep) || (await isFolder(output))) return folder
-  const named = formatForName(output, format, '--output')
+  const named = formatForName(output, format, 'output')
   if (named === undefined) return folder
   if (input.length > 1 || (await isFolder(input[0]!))) throw fileForSeveral('pictures', output)
   if (suffix !== '') {

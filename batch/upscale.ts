@@ -1,6 +1,5 @@
 import { dirname } from 'node:path'
 import { UprezError } from '../errors.js'
-import { cpusAllowed } from '../infer/cpus.js'
 import { defined } from '../infer/defined.js'
 import type { Engine } from '../infer/engine.js'
 import { startEngine } from '../infer/engine.js'
@@ -100,8 +99,8 @@ async function make(startOnce: () => Promise<Engine>, model: Model, plan: Plan, 
   const { size, quality, tile, tta, depth, dpi } = options
   const job = { model: model.folder, tile, tta, depth, dpi, ...defined({ quality }) }
   const start = performance.now()
-  const cpus = cpusAllowed()
-  const estimate = await estimateWork(plan.tasks, { engine: startOnce, card: model.card, job, cpus })
+  const threads = readThreads()
+  const estimate = await estimateWork(plan.tasks, { engine: startOnce, card: model.card, job, cpus: threads })
   say(planLines(plan, estimate, options.dryRun))
   await checkSpace(folder, estimate.bytes)
   if (options.dryRun) return end({ ...nothingMade(plan), estimate }, options)
@@ -115,7 +114,7 @@ async function make(startOnce: () => Promise<Engine>, model: Model, plan: Plan, 
     () => engine.pid !== undefined && process.kill(engine.pid, 'SIGKILL'),
   )
   // Two more than compute: one decodes and one encodes meanwhile.
-  const jobs = options.jobs ?? readThreads() + 2
+  const jobs = options.jobs ?? threads + 2
   const run = await runTasks(plan.tasks, { engine, manifest, job: { ...job, ...size }, jobs, signal: stop.signal, watcher }).finally(
     async () => {
       watcher.stop()

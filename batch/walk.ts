@@ -3,6 +3,7 @@ import { lstat, readdir, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, extname, join, relative, resolve, sep } from 'node:path'
 import { glob, isDynamicPattern } from 'tinyglobby'
 import { UprezError } from '../errors.js'
+import { EXTENSIONS } from '../infer/format-of-name.js'
 
 /** A file that may be a picture. */
 export interface Candidate {
@@ -32,7 +33,7 @@ export interface Walked {
 }
 
 /** Extensions a folder's files are taken by; what is inside decides later. */
-const PICTURE_EXTENSIONS = new Set(['.png', '.jpg', '.jpeg', '.jpe', '.jfif', '.webp', '.avif', '.tif', '.tiff'])
+const PICTURE_EXTENSIONS = new Set(Object.values(EXTENSIONS).flat())
 
 /**
  * Finds the pictures that the inputs mean: files, folders (their files; with `recursive` their folders' too) and globs.

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { UprezError } from '../errors.js'
 import { execute } from '../execute.js'
 import { tryEngine } from '../nets/try-engine.js'
-import { setupCommand } from '../setup-command.js'
+import { installCommand, setupCommand } from '../setup-command.js'
 
 /** One thing that works on this machine, or does not. */
 export interface Check {
@@ -84,7 +84,7 @@ async function serving(): Promise<Check> {
   } catch (error) {
     // What says what would be right needs no other fix; what cannot even be loaded is not installed.
     const ours = error instanceof UprezError && error.code !== 'engine-crashed'
-    return { name, state: 'broken', detail: firstLine(error), ...(ours ? {} : { fix: 'npm ci' }) }
+    return { name, state: 'broken', detail: firstLine(error), ...(ours ? {} : { fix: installCommand }) }
   }
 }
 
@@ -121,7 +121,7 @@ function page(): Check {
 }
 
 const ENGINES = {
-  wasm: { name: 'training on wasm', fix: async () => 'npm ci' },
+  wasm: { name: 'training on wasm', fix: async () => installCommand },
   tensorflow: { name: 'training on native TensorFlow', fix: nativeFix },
   webgpu: { name: 'training on WebGPU', fix: async () => `${setupCommand('webgpu')} (51 MB), and a graphics card with its driver` },
 }

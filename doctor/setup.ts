@@ -36,7 +36,7 @@ const PARTS: Record<string, (say: Say, flags: Flags) => Promise<{ what: string; 
 /** Which flag goes with which part. */
 const OWNERS = { cuda: 'tensorflow', from: 'cuda' }
 
-/** `uprez setup tensorflow|webgpu|features|cuda`: makes what `npm ci` does not bring. */
+/** `uprez setup tensorflow|webgpu|features|cuda`: makes what npm does not bring. */
 export function addSetupCommand(program: Command): void {
   program
     .command('setup')

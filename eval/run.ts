@@ -3,15 +3,13 @@ import { extname, join } from 'node:path'
 import { checkWritable, writeAtomic } from '../atomic.js'
 import { UprezError } from '../errors.js'
 import type { Image } from '../image/image.js'
-import { cpusAllowed } from '../infer/cpus.js'
 import { encode } from '../infer/encode.js'
 import type { Engine } from '../infer/engine.js'
 import { startEngine } from '../infer/engine.js'
-import { ENGINE_SETTINGS, readPrecision } from '../infer/limits.js'
+import { readPrecision, readThreads } from '../infer/limits.js'
 import type { Model } from '../models/catalog.js'
 import { chooseModel } from '../models/catalog.js'
 import { modelFolder } from '../probe/model-folder.js'
-import { readSetting } from '../setting.js'
 import { writeScores } from './card-scores.js'
 import type { EvalOptions } from './command.js'
 import { groupByScale } from './groups.js'
@@ -39,7 +37,7 @@ export async function runEvaluation(options: EvalOptions): Promise<number> {
   }
   if (options.output !== undefined) await checkWritable(options.output)
 
-  const threads = readSetting('threads', ENGINE_SETTINGS.threads, undefined) ?? cpusAllowed()
+  const threads = readThreads()
   const engine = await startEngine({ threads })
   const progress = showProgress(
     groups.flatMap(({ sets }) => sets),

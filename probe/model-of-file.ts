@@ -40,10 +40,11 @@ export async function modelOfFile(file: string, { say = () => {} }: FileOptions 
   const beside = await modelAt(dirname(file))
   const isThis = (graph: GraphFile) => graph.file === basename(file) && graph.sha256 === sha256
   if (beside && isThis(beside.card.model)) return beside
-  const variant = Object.values(beside?.card.variants ?? {}).find(isThis)
+  const [name, variant] = Object.entries(beside?.card.variants ?? {}).find(([, graph]) => isThis(graph)) ?? []
 
   if (beside && variant) {
-    return kept(`${sha256}-${beside.version.slice(0, 16)}`, beside.card.id, bytes, async () => cardOfVariant(beside.card, variant))
+    const id = `${beside.card.id}-${name}`
+    return kept(`${sha256}-${beside.version.slice(0, 16)}`, id, bytes, async () => cardOfVariant(id, beside.card, variant))
   }
   const id = idOf(file)
   return kept(sha256, id, bytes, async (copy, folder) => {
@@ -133,9 +134,9 @@ function cardOf(id: string, measured: Measured, onnx: OnnxFile, file: { file: st
 }
 
 /** A variant by itself: what was measured on the canonical file is not known of it. */
-function cardOfVariant({ passes: _, ...card }: UpscaleCard, { sha256, bytes, input, output }: GraphFile): UpscaleCard {
+function cardOfVariant(id: string, { passes: _, ...card }: UpscaleCard, { sha256, bytes, input, output }: GraphFile): UpscaleCard {
   const model = { file: 'model.onnx', sha256, bytes, input, output }
-  return parseCard({ ...card, model, variants: {}, scores: [], parity: null }, 'card.json')
+  return parseCard({ ...card, id, title: titleOf(id, card.scale), model, variants: {}, scores: [], parity: null }, 'card.json')
 }
 
 const titleOf = (id: string, scale: number) => (scale === 1 ? `${id}: at the picture's own size` : `${id}: ${scale} times larger`)

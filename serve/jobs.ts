@@ -224,8 +224,8 @@ export function openJobs({ engine, limits, folder, log, clock = wallClock }: Job
       await job.stored
       const work = { ...order.work, input: { path: folder.inputOf(id) }, output }
       const { signal } = abort
-      const measure = await engine.measure(work, { signal })
-      const { bytes: _, ...result } = await upscaleInTime(engine, work, measure, limits, { signal, onProgress }, clock)
+      const deadline = { ms: limits.jobDeadlineMs, settings: 'UPREZ_JOB_DEADLINE_MS' }
+      const { bytes: _, ...result } = await upscaleInTime(engine, work, deadline, { signal, onProgress }, clock)
       const { size } = await stat(output)
       await folder.dropInput(id)
       if (isFinal(job)) return

@@ -122,7 +122,7 @@ export const SERVER_LIMITS = {
   },
   requestDeadlineMs: {
     variable: 'UPREZ_REQUEST_DEADLINE_MS',
-    about: 'Time for a picture that has arrived, or a job that has begun, waiting included; 0 = none',
+    about: 'Time for a picture that has arrived, waiting included; 0 = none',
     code: 'timeout',
     fallback: 120_000,
     check: fromZero.max(2 ** 31 - 1),
@@ -168,6 +168,13 @@ export const SERVER_LIMITS = {
     code: null,
     fallback: 2,
     check: fromOne,
+  },
+  jobDeadlineMs: {
+    variable: 'UPREZ_JOB_DEADLINE_MS',
+    about: 'Time for a job from when it begins to run; 0 = none',
+    code: 'timeout',
+    fallback: 6 * 3_600_000,
+    check: fromZero.max(2 ** 31 - 1),
   },
   maxKeptJobs: {
     variable: 'UPREZ_MAX_KEPT_JOBS',

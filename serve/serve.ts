@@ -3,9 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { pino } from 'pino'
 import { z } from 'zod'
 import { UprezError } from '../errors.js'
-import { cpusAllowed } from '../infer/cpus.js'
 import { startEngine } from '../infer/engine.js'
-import { ENGINE_SETTINGS, readPrecision } from '../infer/limits.js'
+import { readPrecision, readThreads } from '../infer/limits.js'
 import { memoryAllowed, memoryShare } from '../infer/memory.js'
 import { chooseProvider, describeChoice, readProvider } from '../infer/providers.js'
 import { DEFAULT_MODEL } from '../models/catalog.js'
@@ -57,7 +56,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   const limits = readServerLimits({}, process.env, isPublic && keys === undefined)
   if (!isLoopback(host) && keys === undefined && !isPublic) throw unguarded(host)
   const cors = options.cors ?? (process.env.UPREZ_CORS ?? '').split(/[\s,]+/).filter(origin => origin !== '')
-  const threads = readSetting('threads', ENGINE_SETTINGS.threads, undefined) ?? cpusAllowed()
+  const threads = readThreads()
   const precision = readPrecision(options.precision)
   const offer = { modelPath: await modelFolder(options.modelPath, { say }), precision }
   const provider = readProvider(options.provider)

@@ -23,42 +23,45 @@ export async function workOn(
   const measure = await engine.measure(job, { signal })
   place.works(measure.work / 1e6)
   const output = await outputFor(measure)
-  const result = await upscaleInTime(engine, { ...job, ...defined({ output }) }, measure, limits, { signal })
+  const result = await upscaleInTime(engine, { ...job, ...defined({ output }) }, deadlineOf(measure, limits), { signal })
   place.worked()
   return result
 }
 
-/**
- * Has a measured picture made, or gives it up at its deadline, which grows with its megapixels.
- * @throws UprezError `timeout`, `aborted` after the signal, and what the engine throws
- */
+/** Until when a picture must be done, from when it is given to the engine. */
+export interface Deadline {
+  /** 0: it has all the time. */
+  ms: number
+  /** The settings it comes from, for the message. */
+  settings: string
+}
+
+/** @throws UprezError `timeout`, `aborted` after the signal, and what the engine throws */
 export async function upscaleInTime(
   engine: Engine,
   job: Job,
-  { work }: Measure,
-  { requestDeadlineMs, deadlinePerMegapixelMs }: Deadlines,
+  { ms, settings }: Deadline,
   { signal, ...options }: JobOptions & { signal: AbortSignal },
   clock: Clock = wallClock,
 ): Promise<JobResult> {
-  const patience = Math.min(requestDeadlineMs + (deadlinePerMegapixelMs * work) / 1e6, 2 ** 31 - 1)
   const late = new AbortController()
-  const callOff = requestDeadlineMs === 0 ? undefined : clock.after(patience, () => late.abort())
+  const callOff = ms === 0 ? undefined : clock.after(ms, () => late.abort())
   try {
     return await engine.upscale(job, { ...options, signal: AbortSignal.any([signal, late.signal]) })
   } catch (error) {
-    throw late.signal.aborted && !signal.aborted ? tooLate(patience) : error
+    if (!late.signal.aborted || signal.aborted) throw error
+    const expected = `${Math.round(ms)} ms`
+    throw new UprezError('timeout', `The picture was not done within ${expected} (${settings})`, { expected })
   } finally {
     callOff?.()
   }
 }
 
-function tooLate(patience: number): UprezError {
-  const expected = `${Math.round(patience)} ms`
-  return new UprezError(
-    'timeout',
-    `The picture was not done within ${expected} (UPREZ_REQUEST_DEADLINE_MS, UPREZ_DEADLINE_PER_MEGAPIXEL_MS)`,
-    {
-      expected,
-    },
-  )
+/** Somebody waits: the more megapixels, the longer. */
+function deadlineOf({ work }: Measure, { requestDeadlineMs, deadlinePerMegapixelMs }: Deadlines): Deadline {
+  const patience = Math.min(requestDeadlineMs + (deadlinePerMegapixelMs * work) / 1e6, 2 ** 31 - 1)
+  return {
+    ms: requestDeadlineMs === 0 ? 0 : patience,
+    settings: 'UPREZ_REQUEST_DEADLINE_MS, UPREZ_DEADLINE_PER_MEGAPIXEL_MS',
+  }
 }

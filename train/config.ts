@@ -165,13 +165,13 @@ const LOCAL = new Set([
   ...['seed', 'engine', 'from', 'fromCritic', 'keep', 'network.path', 'losses.feature.file', 'losses.module.path'],
 ])
 
-/** What differs between the configuration and its preset: for the card. */
+/** What differs between the configuration and its preset: for the card. null: what the preset has and this has not. */
 export function overridesOf(config: Config): Record<string, unknown> {
-  const base = flatten(resolveConfig(config.preset, {}))
-  const mine = flatten(config)
-  return Object.fromEntries(
-    Object.entries(mine).filter(([name, value]) => !LOCAL.has(name) && JSON.stringify(value) !== JSON.stringify(base[name])),
-  )
+  const preset = resolveConfig(config.preset, {})
+  const base = flatten(preset)
+  const others = Object.entries(flatten(config)).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(base[name]))
+  const gone = Object.keys(preset).flatMap(name => (name in config ? [] : [[name, null] as const]))
+  return Object.fromEntries([...others, ...gone].filter(([name]) => !LOCAL.has(name)))
 }
 
 /** The options in which two configurations differ: name, and both values as JSON. */

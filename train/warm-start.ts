@@ -72,7 +72,13 @@ async function generatorFolder(from: string): Promise<string> {
       cause,
     })
   })
-  return join(folder, 'weights')
+  const weights = join(folder, 'weights')
+  if (existsSync(weights)) return weights
+  throw new UprezError('no-input', `the model ${from} was installed without the weights to train on; ${otherwise('from')}`, {
+    param: 'from',
+    expected: 'a model with a folder weights',
+    got: folder,
+  })
 }
 
 /** A preset may name a beginning that its user does not have, or whose layers do not fit what was set. */

@@ -6,7 +6,8 @@ import { DEFAULT_MODEL } from '../models/catalog.js'
 
 /**
  * Puts the models beside the page, so that it needs no server of ours: `models/index.json` lists them,
- * `models/<id>/` holds each card and the one graph file that the page reads. While developing the same addresses are served from the folder.
+ * `models/<id>/` holds each card and the graph files that the page reads: of floats for WebGPU, of bytes
+ * for wasm. While developing the same addresses are served from the folder.
  */
 export function models(folder: string): Plugin {
   return {
@@ -48,7 +49,8 @@ function modelFiles(folder: string): Map<string, () => string | Uint8Array> {
     const card = parseCard(JSON.parse(readFileSync(path, 'utf8')), path)
     const { title, purpose, scale, parameters } = card
     entries.push({ id, title, purpose, scale, default: id === DEFAULT_MODEL, parameters })
-    for (const name of ['card.json', servingFile(card).file]) files.set(`${id}/${name}`, () => readFileSync(join(folder, id, name)))
+    for (const name of new Set(['card.json', card.model.file, servingFile(card).file]))
+      files.set(`${id}/${name}`, () => readFileSync(join(folder, id, name)))
   }
   files.set('index.json', () => JSON.stringify({ models: entries }))
   return files

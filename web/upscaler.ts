@@ -61,7 +61,8 @@ export interface Upscaler {
   /**
    * Enlarges one picture in the worker; several calls queue up.
    * @throws UprezError: `not-an-image`, `broken-image`, `unsupported-format`, `animated-image`, `too-many-pixels`,
-   *   `output-too-large`, `no-input`, `unknown-option`, `invalid-option`, `aborted`, `engine-crashed`
+   *   `output-too-large`, `no-input`, `unknown-option`, `invalid-option`, `aborted`, `engine-crashed`; where WebGPU failed in mid-work,
+   *   what `createUpscaler` throws for wasm: `unknown-model`, `provider-unavailable`
    */
   upscale(input: UpscaleInput, options?: UpscaleOptions): Promise<UpscaleResult>
   /** Ends the worker and gives its memory back; work under way rejects with `aborted`. */

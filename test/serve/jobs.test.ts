@@ -458,9 +458,9 @@ test('a result that only unfinished work leaves no room for says so, and no othe
   assert.equal((await resultOf(kept)).status, 200)
 })
 
-test('a job has the deadline of an upload, from when it begins to run', { timeout: 60_000 }, async () => {
-  engine = heldEngine(10e6)
-  await start({ requestDeadlineMs: 1000, deadlinePerMegapixelMs: 100 })
+test('a job has a deadline of its own, from when it begins to run', { timeout: 60_000 }, async () => {
+  engine = heldEngine()
+  await start({ requestDeadlineMs: 1, deadlinePerMegapixelMs: 0, jobDeadlineMs: 2000 })
   const [first, second] = [await create(), await create({}, {}, other)]
   const held = await heldFor(first)
   time.turn(1999)

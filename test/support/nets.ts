@@ -240,7 +240,7 @@ export function testNets(engine: EngineName, { skip, ownGradients }: { skip: str
   })
 }
 
-const SMALL = { kind: 'fast', colours: 3, channels: 8, blocks: 2, slope: 0.1, expansion: 12 } as const
+const SMALL = { kind: 'fast', channels: 8, blocks: 2, slope: 0.1, expansion: 12 } as const
 
 /** Numbers between −1 and 1, none of them very near 0. */
 function numbers(shape: number[], seed: number): Float32Array {

@@ -49,6 +49,16 @@ test('null takes an option back to its default, whatever the preset says', () =>
   assert.equal(resolveConfig('tiny', { network: null, 'network.channels': 8 }).network.kind, 'fast')
 })
 
+test('the overrides on a card, given to its preset, make the same configuration', () => {
+  for (const given of [
+    { recipe: 'pixel', critic: null, 'losses.gan': null },
+    { 'network.kind': 'srvgg', 'network.blocks': 3 },
+  ]) {
+    const config = resolveConfig('srgan-x4', given)
+    assert.deepEqual(resolveConfig('srgan-x4', overridesOf(config)), config)
+  }
+})
+
 test('overrides of several places are joined option by option, the later over the earlier', () => {
   const file = { data: { patch: 16, source: 'mine' }, network: { kind: 'srvgg', blocks: 3 } }
   const joined = joinOverrides([

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { Browser, Page } from 'playwright-core'
 import { type Engine, startEngine } from '../../infer/engine.js'
+import { parseCard, servingFile } from '../../models/card.js'
 import { DEFAULT_MODEL, listModels } from '../../models/catalog.js'
 import { pixelsOf, raw } from '../infer/pictures.js'
 import { shippedModels, startServer, type TestServer } from '../serve/support.js'
@@ -48,6 +49,12 @@ test('the default model is chosen, first of a list that goes on with the quickes
     assert.deepEqual(shown, [DEFAULT_MODEL, ...others.map(({ id }) => id)])
     assert.equal(await page.locator('#model').inputValue(), DEFAULT_MODEL)
     assert.equal(await page.locator('#scale').inputValue(), '4')
+    for (const { id } of models) {
+      const fetched = (file: string) => fetch(new URL(`models/${id}/${file}`, address))
+      const card = parseCard(await (await fetched('card.json')).json(), id)
+      // WebGPU takes the canonical file, wasm the one that serves.
+      for (const { file } of [card.model, servingFile(card)]) assert.equal((await fetched(file)).status, 200, `${address} ${id} ${file}`)
+    }
     await page.close()
   }
 })
