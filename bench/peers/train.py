@@ -68,20 +68,28 @@ def fastest(channels, blocks):
     return min(trainers, key=lambda trainer: trainer.steps(4))
 
 
+def parameters(net):
+    return sum(parameter.numel() for parameter in net.parameters())
+
+
 def say(message):
     print(json.dumps(message), flush=True)
 
 
-threads, channels, blocks = map(int, sys.argv[1:])
-torch.set_num_threads(threads)
-trainer = fastest(channels, blocks)
-say(
-    {
-        "parameters": sum(parameter.numel() for parameter in trainer.net.parameters()),
-        "torch": torch.__version__,
-        "layout": str(trainer.layout).removeprefix("torch."),
-    }
-)
-for line in sys.stdin:
-    seconds = trainer.steps(json.loads(line)["count"])
-    say({"seconds": seconds, "waited": 0, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024})
+def main(threads, channels, blocks):
+    torch.set_num_threads(threads)
+    trainer = fastest(channels, blocks)
+    say(
+        {
+            "parameters": parameters(trainer.net),
+            "torch": torch.__version__,
+            "layout": str(trainer.layout).removeprefix("torch."),
+        }
+    )
+    for line in sys.stdin:
+        seconds = trainer.steps(json.loads(line)["count"])
+        say({"seconds": seconds, "waited": 0, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024})
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))

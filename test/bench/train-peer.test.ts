@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type * as TF from '@tensorflow/tfjs'
 import { convolutionFlops } from '../../bench/flops.js'
-import { startPeer } from '../../bench/peer.js'
-import type { TrainReady } from '../../bench/train-child.js'
 import { BATCH, NETWORKS, PATCH, residualGenerator, SCALE } from '../../bench/train-peer.js'
 import { useEngine } from '../../nets/engine.js'
 
@@ -26,10 +25,16 @@ for (const [name, parameters] of [
     assert.deepEqual(generator.outputs[0]!.shape, [null, null, null, 3])
   })
 
-  test(`PyTorch's network ${name} has as many`, { skip: hasTorch ? false : 'no Python with torch (UPREZ_BENCH_PYTHON)' }, async () => {
-    const torch = await startPeer<TrainReady>(python, [program, '1', String(channels), String(blocks)])
-    await torch.close()
-    assert.equal(torch.ready.parameters, parameters)
+  test(`PyTorch's network ${name} has as many`, { skip: hasTorch ? false : 'no Python with torch (UPREZ_BENCH_PYTHON)' }, () => {
+    const { stdout, stderr } = spawnSync(
+      python,
+      ['-B', '-c', `import train; print(train.parameters(train.Generator(${channels}, ${blocks})))`],
+      {
+        cwd: dirname(program),
+        encoding: 'utf8',
+      },
+    )
+    assert.equal(Number(stdout), parameters, stderr)
   })
 }
 
