@@ -16,6 +16,9 @@ const FEATURES = { weight: 0.1 }
 /** 24×24 low-resolution patches, 16 a batch (the default): Ledig et al. 2017, section 3.2. */
 const SRGAN_DATA = { patch: 24 }
 
+/** One less than the scale: so that strided critics teach no grid (train/losses/translation.ts). */
+const TRANSLATION = 3
+
 /**
  * What each preset changes in the defaults of `config.ts`, each value with its reason or its paper. The default network is that of
  * the fast ones: 13 3×3 convolutions, which come to 116 k parameters, inside the 120 k that keep a browser tab quick.
@@ -64,7 +67,7 @@ export const PRESETS: Record<string, Record<string, unknown>> = {
     network: SRRESNET,
     critic: { kind: 'srgan' },
     data: SRGAN_DATA,
-    losses: { feature: FEATURES, gan: { weight: 1e-3 } },
+    losses: { feature: FEATURES, translation: TRANSLATION, gan: { weight: 1e-3 } },
     // Ledig et al. 2017, section 3.2.
     optimizer: { learningRate: 1e-4 },
     schedule: { steps: 15_000 },
@@ -76,7 +79,8 @@ export const PRESETS: Record<string, Record<string, unknown>> = {
     network: SRRESNET,
     critic: { kind: 'patch' },
     data: SRGAN_DATA,
-    losses: { feature: FEATURES, gan: { kind: 'wasserstein', weight: 1e-3, criticSteps: 2 } },
+    // With the paper's λ of 10 the norm of the gradient stood at 1.25: about 1 + distance / 2λ.
+    losses: { feature: FEATURES, translation: TRANSLATION, gan: { kind: 'wasserstein', weight: 1e-3, penalty: 30, criticSteps: 2 } },
     // Gulrajani et al. 2017, algorithm 1: momentum makes the critic chase a moving target.
     optimizer: { learningRate: 1e-4, beta1: 0, beta2: 0.9 },
     schedule: { steps: 8000 },
@@ -88,7 +92,7 @@ export const PRESETS: Record<string, Record<string, unknown>> = {
     network: { kind: 'rrdb' },
     critic: { kind: 'srgan' },
     data: { patch: 32 },
-    losses: { feature: FEATURES, gan: { kind: 'relativistic' } },
+    losses: { feature: FEATURES, translation: TRANSLATION, gan: { kind: 'relativistic' } },
     optimizer: { learningRate: 1e-4 },
     // The contest begins from a generator trained on pixels; the milestones are the paper's, counted from there.
     schedule: { kind: 'multistep', steps: 500_000, pixelSteps: 100_000, milestones: [150_000, 200_000, 300_000, 400_000] },

@@ -6,6 +6,7 @@ import { tapLayers } from '../../nets/features/tap.js'
 import { featureLoss, gramMatrices } from '../../train/losses/feature.js'
 import { frequencyLoss } from '../../train/losses/frequency.js'
 import { pixelLoss } from '../../train/losses/pixel.js'
+import { randomTranslation, type Translation } from '../../train/losses/translation.js'
 import { variationLoss } from '../../train/losses/variation.js'
 import { agreesWithDifferences, filled, numbers } from './differences.js'
 
@@ -35,6 +36,63 @@ export function testLosses(engine: EngineName, { skip }: { skip: string | false 
       agreesWithDifferences(tf, output, () => pixelLoss(tf, output, target, kind, 0.7))
     })
   }
+
+  /** Down and to the right, as the black that came in tells. */
+  const offsetOf = (move: Translation): [number, number] =>
+    tf.tidy(() => {
+      const map = move(tf.ones([1, 8, 8, 3]))
+      return [1, 2].map(
+        axis =>
+          8 -
+          (map
+            .max([0, 3 - axis, 3])
+            .sum()
+            .arraySync() as number),
+      ) as [number, number]
+    })
+
+  test(`${engine}: a translation moves down and to the right, black comes in, and every distance occurs`, { skip }, () => {
+    const [output] = images()
+    const [n, h, w, c] = SHAPE
+    const values = output.arraySync()
+    const seen = new Set<string>()
+    for (let step = 0; step < 60; step++) {
+      const move = randomTranslation(tf, 2, 1, [step])
+      const [down, right] = offsetOf(move)
+      const moved = tf.tidy(() => move(output).arraySync())
+      for (let i = 0; i < n * h * w * c; i++) {
+        const [image, y, x, channel] = [Math.floor(i / (h * w * c)), Math.floor(i / (w * c)) % h, Math.floor(i / c) % w, i % c]
+        const expected = y < down || x < right ? 0 : values[image]![y - down]![x - right]![channel]
+        assert.equal(moved[image]![y]![x]![channel], expected)
+      }
+      assert.deepEqual(offsetOf(randomTranslation(tf, 2, 1, [step])), [down, right], 'the same place, the same move')
+      seen.add(`${down},${right}`)
+    }
+    assert.equal(seen.size, 9)
+    assert.equal(randomTranslation(tf, 0, 1, [1])(output), output)
+    agreesWithDifferences(tf, output, () => randomTranslation(tf, 2, 1, [1])(output).square().mean())
+  })
+
+  test(`${engine}: strided kernels pull at some pixels more than at others, over all translations at all alike`, { skip }, () => {
+    const pull = (move: Translation) =>
+      tf.tidy(() => {
+        const [first, second] = [tf.ones<TF.Rank.R4>([3, 3, 3, 1]), tf.ones<TF.Rank.R4>([3, 3, 1, 1])]
+        const twice = (x: TF.Tensor) => tf.conv2d(tf.conv2d(move(x as TF.Tensor4D), first, 2, 'same'), second, 2, 'same').sum()
+        return tf
+          .grad(twice)(tf.ones([1, 24, 24, 3]))
+          .slice([0, 8, 8, 0], [1, 4, 4, 1])
+          .flatten()
+          .arraySync() as number[]
+      })
+    const moves = new Map<string, Translation>()
+    for (let step = 0; moves.size < 16; step++) {
+      const move = randomTranslation(tf, 3, 1, [step])
+      moves.set(offsetOf(move).join(), move)
+    }
+    const pulls = [...moves.values()].map(pull)
+    assert.notEqual(new Set(pulls[0]).size, 1)
+    assert.equal(new Set(pulls[0]!.map((_, pixel) => sum(pulls.map(of => of[pixel]!)))).size, 1)
+  })
 
   test(`${engine}: the Charbonnier loss of equal images is its ε, 0.001`, { skip }, () => {
     const [output] = images()

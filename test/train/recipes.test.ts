@@ -57,6 +57,26 @@ function noise({ data, scale }: Config, seed: number): Batch {
   return { low: floats(data.patch), high: floats(data.patch * scale) }
 }
 
+test('a translation moves result and original alike, in every recipe: equal ones stay equal, others are compared elsewhere', async () => {
+  for (const [name, overrides] of Object.entries(RECIPES)) {
+    const values = []
+    for (const translation of [0, 3]) {
+      const config = configOf({ ...overrides, 'losses.translation': translation })
+      const recipe = await makeRecipe(tf, config)
+      const batches = Array.from({ length: recipe.batchesPerStep }, (_, i) => noise(config, 3 + i))
+      values.push(await recipe.step(batches, 1))
+    }
+    const [still, moved] = values as [Record<string, number>, Record<string, number>]
+    assert.deepEqual(Object.keys(moved), Object.keys(still), name)
+    for (const loss of Object.keys(still).filter(key => /^loss\/(pixel|critic|adversarial)/.test(key))) {
+      assert.notEqual(moved[loss], still[loss], `${name} ${loss}`)
+    }
+    // Black stands against black where something came in: that part of the difference is gone.
+    const [pixel] = Object.keys(still).filter(key => key.startsWith('loss/pixel'))
+    assert.ok(moved[pixel!]! < still[pixel!]!, name)
+  }
+})
+
 test('what the adversarial recipes log are the losses of their papers, of both networks as they were before the step', async () => {
   for (const name of ['esrgan', 'wgan-gp'] as const) {
     const config = configOf({ ...RECIPES[name], 'losses.gan.criticSteps': 1, 'losses.gan.drift': 0, 'losses.gan.penalty': 1e-12 })

@@ -35,6 +35,11 @@ export const lossesSchema = z.strictObject({
   texture: z
     .strictObject({ weight: weight(0).describe('Gram matrices of the same layers, with the same weights and criterion') })
     .prefault({}),
+  translation: z
+    .int()
+    .nonnegative()
+    .default(0)
+    .describe('result and original are moved by up to so many pixels before anything compares them; scale - 1 keeps grids away'),
   gan: z
     .strictObject({
       weight: weight(5e-3),

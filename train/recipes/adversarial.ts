@@ -1,7 +1,7 @@
 import type * as TF from '@tensorflow/tfjs'
 import type { Recipe } from '../recipe.js'
 import type { Ledger } from './ledger.js'
-import { type AdversarialTools, superResolution } from './tools.js'
+import { type AdversarialTools, superResolution, translation } from './tools.js'
 import { type Part, partsOf } from './trainee.js'
 
 /** The critic's logits, [n,1] or one a patch [n,h,w,1], for images [n,h,w,3]. */
@@ -55,14 +55,17 @@ export function adversarialRecipe(tools: AdversarialTools, contest: Contest): Re
   function improveGenerator(step: number, parts: Part[], contested: boolean): TF.Tensor4D[] {
     const losses = contested ? tools.losses : tools.pixelLosses
     const fakes: TF.Tensor4D[] = []
-    generator.update(step, parts, ledger, ({ low, high }) => {
-      const reference = losses.reference(high)
+    generator.update(step, parts, ledger, ({ low, high }, index) => {
+      const moved = translation(tools, step, 0, index)
+      const original = moved(high)
+      const reference = losses.reference(original)
       return () => {
-        const fake = generator.run(low)
-        fakes.push(tf.keep(fake.clone()))
+        const whole = generator.run(low)
+        fakes.push(tf.keep(whole.clone()))
+        const fake = moved(whole)
         const total = ledger.sum(losses.evaluate(fake, reference, step / config.schedule.steps))
         if (!contested) return total
-        const adversarial = contest.generatorLoss(critic.run, fake, high).mul(weight) as TF.Scalar
+        const adversarial = contest.generatorLoss(critic.run, fake, original).mul(weight) as TF.Scalar
         ledger.note({ 'loss/adversarial': adversarial })
         return tf.add(total, adversarial)
       }
@@ -72,7 +75,8 @@ export function adversarialRecipe(tools: AdversarialTools, contest: Contest): Re
 
   function improveCritic(step: number, turn: number, parts: Part[], fakes: TF.Tensor4D[]): void {
     critic.update(step, parts, ledger, ({ high }, index) => () => {
-      const loss = contest.criticLoss(critic.run, fakes[index]!, high, ledger, [step, turn, index])
+      const moved = translation(tools, step, turn + 1, index)
+      const loss = contest.criticLoss(critic.run, moved(fakes[index]!), moved(high), ledger, [step, turn, index])
       ledger.note({ 'loss/critic': loss })
       return loss
     })

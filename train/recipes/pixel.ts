@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Config } from '../config.js'
 import { lossesSchema } from '../losses/options.js'
 import type { Recipe } from '../recipe.js'
-import { refuse, superResolution, type Tools } from './tools.js'
+import { refuse, superResolution, type Tools, translation } from './tools.js'
 import { partsOf } from './trainee.js'
 
 /**
@@ -20,9 +20,10 @@ export function pixelRecipe(tools: Tools): Recipe {
     ...superResolution(tools),
     step([batch], step) {
       tf.tidy(() => {
-        generator.update(step, partsOf(tf, batch!, config), ledger, ({ low, high }) => {
-          const reference = losses.reference(high)
-          return () => ledger.sum(losses.evaluate(generator.run(low), reference, step / config.schedule.steps))
+        generator.update(step, partsOf(tf, batch!, config), ledger, ({ low, high }, index) => {
+          const moved = translation(tools, step, 0, index)
+          const reference = losses.reference(moved(high))
+          return () => ledger.sum(losses.evaluate(moved(generator.run(low)), reference, step / config.schedule.steps))
         })
       })
       return ledger.read()

@@ -6,6 +6,7 @@ import { networkFacts } from '../../nets/facts.js'
 import type { Config } from '../config.js'
 import { type GeneratorLosses, openLosses } from '../losses/generator.js'
 import type { Losses } from '../losses/options.js'
+import { randomTranslation, type Translation } from '../losses/translation.js'
 import type { Recipe } from '../recipe.js'
 import { openGenerator } from '../user-network.js'
 import { sampleSheet, validate } from '../validate.js'
@@ -52,6 +53,14 @@ export async function openAdversarialTools(tf: Tf, config: Config): Promise<Adve
     pixelLosses: await openLosses(tf, onPixels),
     ledger: openLedger(tf),
   }
+}
+
+/** Tells this use of randomness from others at the same step. */
+const TRANSLATION = 1
+
+/** How what is compared is moved, at a step, in one of its turns (0: the generator's; then the critic's), in a part of the batch. */
+export function translation({ tf, config }: Tools, step: number, turn: number, part: number): Translation {
+  return randomTranslation(tf, config.losses.translation, config.seed, [step, turn, part, TRANSLATION])
 }
 
 function demandLoss({ pixel, frequency, variation, feature, texture, module }: Losses): void {
