@@ -1,7 +1,8 @@
 import type * as TF from '@tensorflow/tfjs'
 import { UprezError } from '../errors.js'
 import type { Tf } from '../nets/engine.js'
-import { isNetwork, type NetworkFacts } from '../nets/facts.js'
+import type { NetworkFacts } from '../nets/facts.js'
+import { isNetwork, walk } from '../nets/walk.js'
 import { drawLeaves } from '../probe/picture.js'
 import type { Planes } from '../probe/session.js'
 
@@ -137,35 +138,23 @@ function refused(model: TF.LayersModel, expected: string, reason: unknown): Upre
 function tryOnce(tf: Tf, model: TF.LayersModel, size: Size): void {
   const shapes = model.inputs.map(({ shape }) => [shape[0] ?? 1, ...sized(shape, size)])
   // tfjs' kernels do not look whether anything is left: the wasm engine's write elsewhere then.
-  answersTo(model, shapes)
+  shapesOf(model, shapes)
   model.predict(shapes.map(shape => tf.zeros(shape)))
 }
 
 /**
- * Shapes of the answers to inputs of such shapes, layer by layer, without running any.
+ * Shapes of the answers to inputs of such shapes.
  * @throws Error naming the layer that leaves nothing of them
  */
-function answersTo(model: TF.LayersModel, given: TF.Shape[]): TF.Shape[] {
-  const shapes = new Map(model.inputs.map(({ id }, i) => [id, given[i]!]))
-  return model.outputs.map(shapeOf)
-
-  function shapeOf(value: TF.SymbolicTensor): TF.Shape {
-    const known = shapes.get(value.id)
-    if (known) return known
-    const layer = value.sourceLayer
-    const { inputTensors, outputTensors } = layer.inboundNodes[value.nodeIndex]!
-    const inputs = inputTensors.map(shapeOf)
+function shapesOf(network: TF.LayersModel, given: TF.Shape[]): TF.Shape[] {
+  return walk(network, given, (layer, inputs) => {
     const [alone] = inputs.length === 1 ? inputs : []
-    const answers = isNetwork(layer) ? answersTo(layer, inputs) : ([layer.computeOutputShape(alone ?? inputs)] as TF.Shape[])
-    for (const [i, { id }] of outputTensors.entries()) {
-      const answer = answers[i]!
-      if (answer.some(side => side !== null && side < 1)) {
-        throw new Error(`nothing is left of ${inputs.map(shape => shape.join('×')).join(' and ')} behind layer ${layer.name}`)
-      }
-      shapes.set(id, answer)
+    const answers = isNetwork(layer) ? shapesOf(layer, inputs) : ([layer.computeOutputShape(alone ?? inputs)] as TF.Shape[])
+    if (answers.flat().some(side => side !== null && side < 1)) {
+      throw new Error(`nothing is left of ${inputs.map(shape => shape.join('×')).join(' and ')} behind layer ${layer.name}`)
     }
-    return shapes.get(value.id)!
-  }
+    return answers
+  })
 }
 
 /** A tensor of tfjs as the graph has it: pictures NCHW. */

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type * as TF from '@tensorflow/tfjs'
 import type { UprezError } from '../errors.js'
-import { isNetwork } from '../nets/facts.js'
+import { type Call, isNetwork, walk } from '../nets/walk.js'
 import type { Graph, Value } from './graph.js'
 import { node } from './graph.js'
 import { type Ops, unsupported } from './ops/call.js'
@@ -37,49 +37,15 @@ export function readModel(model: TF.LayersModel, more: Ops = {}): Reading {
 
   /** Writes one call of a model and returns the names of its answers. */
   function readInto(model: TF.LayersModel, inputs: string[], scope: string): string[] {
-    const names = new Map(model.inputs.map((value, i) => [value.id, inputs[i]!]))
-    return model.outputs.map(nameOf)
-
-    function nameOf(value: TF.SymbolicTensor): string {
-      for (const next of unread(value)) readCall(next)
-      return names.get(value.id)!
-    }
-
-    /** What has to be read for a value, in an order in which it can: a deep network would exhaust the stack of a recursion. */
-    function unread(value: TF.SymbolicTensor): TF.SymbolicTensor[] {
-      const order: TF.SymbolicTensor[] = []
-      const seen = new Set<number>()
-      const open = [{ value, ready: false }]
-      while (open.length > 0) {
-        const next = open.pop()!
-        if (next.ready) order.push(next.value)
-        else if (!seen.has(next.value.id) && !names.has(next.value.id)) {
-          seen.add(next.value.id)
-          open.push({ value: next.value, ready: true })
-          for (const input of callOf(next.value).inputTensors.toReversed()) open.push({ value: input, ready: false })
-        }
-      }
-      return order
-    }
-
-    function readCall(value: TF.SymbolicTensor): void {
-      const layer = value.sourceLayer
-      const { inputTensors, outputTensors } = callOf(value)
-      const inputs = inputTensors.map(input => names.get(input.id)!)
+    return walk(model, inputs, (layer, inputs, call) => {
       const place = scope + layer.name
-      const answers = isNetwork(layer) ? readInto(layer, inputs, `${place}/`) : [readLayer(layer, place, inputs, inputTensors, value)]
-      for (const [i, output] of outputTensors.entries()) names.set(output.id, answers[i]!)
-      if (scope === '') for (const [i, output] of outputTensors.entries()) origins.set(answers[i]!, output)
-    }
+      const answers = isNetwork(layer) ? readInto(layer, inputs, `${place}/`) : [readLayer(layer, place, inputs, call)]
+      if (scope === '') for (const [i, output] of call.outputTensors.entries()) origins.set(answers[i]!, output)
+      return answers
+    })
   }
 
-  function readLayer(
-    layer: TF.layers.Layer,
-    place: string,
-    inputs: string[],
-    inputTensors: TF.SymbolicTensor[],
-    output: TF.SymbolicTensor,
-  ): string {
+  function readLayer(layer: TF.layers.Layer, place: string, inputs: string[], { inputTensors, outputTensors }: Call): string {
     const op = known[layer.getClassName()]
     if (!op) throw unknownLayer(layer, Object.keys(known))
     return op({
@@ -88,7 +54,7 @@ export function readModel(model: TF.LayersModel, more: Ops = {}): Reading {
       inputs,
       inputShape: shapeOf(inputTensors[0]!),
       inputShapes: inputTensors.map(shapeOf),
-      outputShape: shapeOf(output),
+      outputShape: shapeOf(outputTensors[0]!),
       add: (op, inputs, attributes) => {
         const output = free(`${place}/${op}`)
         graph.nodes.push(node(op, inputs, [output], attributes))
@@ -116,10 +82,6 @@ export function readModel(model: TF.LayersModel, more: Ops = {}): Reading {
 /** tfjs subtracts borders from free sizes, too: what is less than one is free. */
 function shapeOf(value: TF.SymbolicTensor): (number | null)[] {
   return value.shape.map(size => (size !== null && size > 0 ? size : null))
-}
-
-function callOf(value: TF.SymbolicTensor): { inputTensors: TF.SymbolicTensor[]; outputTensors: TF.SymbolicTensor[] } {
-  return value.sourceLayer.inboundNodes[value.nodeIndex]!
 }
 
 function unknownLayer(layer: TF.layers.Layer, known: string[]): UprezError {

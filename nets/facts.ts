@@ -2,6 +2,7 @@ import type * as TF from '@tensorflow/tfjs'
 import { UprezError } from '../errors.js'
 import type { EnlargeLayer } from './layers/enlarge.js'
 import { density, lcm, multipleFor, PIXELS, type Reach, radius, reachOfAll, reachThrough } from './reach.js'
+import { isNetwork, walk } from './walk.js'
 
 /** What a runtime and a card need to know of a network. */
 export interface NetworkFacts {
@@ -30,10 +31,8 @@ export function networkFacts(model: TF.LayersModel, others: readonly string[] = 
   let sizeMultiple = 1
   let flopsPerPixel = 0
 
-  const outputs = viewsOf(
-    model,
-    model.inputs.map(input => (isPicture(input) ? { axes: [PIXELS, PIXELS], whole: false } : null)),
-  )
+  const given = model.inputs.map((input): View => (isPicture(input) ? { axes: [PIXELS, PIXELS], whole: false } : null))
+  const outputs = viewsOf(model, given)
   return {
     receptiveField: outputs.reduce<number | null>((most, view) => {
       return most === null || view === null || view.whole ? null : Math.max(most, ...view.axes.map(radius))
@@ -45,19 +44,9 @@ export function networkFacts(model: TF.LayersModel, others: readonly string[] = 
 
   /** What a network's answers look at, given what its inputs do. */
   function viewsOf(network: TF.LayersModel, given: View[]): View[] {
-    const views = new Map(network.inputs.map(({ id }, i) => [id, given[i]!]))
-    return network.outputs.map(viewOf)
-
-    function viewOf(value: TF.SymbolicTensor): View {
-      const known = views.get(value.id)
-      if (known !== undefined) return known
-      const layer = value.sourceLayer
-      const { inputTensors, outputTensors } = layer.inboundNodes[value.nodeIndex]!
-      const inputs = inputTensors.map(viewOf)
-      const answers = isNetwork(layer) ? viewsOf(layer, inputs) : [seenBy(layer, inputs, value.shape)]
-      for (const [i, { id }] of outputTensors.entries()) views.set(id, answers[i]!)
-      return views.get(value.id)!
-    }
+    return walk(network, given, (layer, inputs, { outputTensors }) => {
+      return isNetwork(layer) ? viewsOf(layer, inputs) : [seenBy(layer, inputs, outputTensors[0]!.shape)]
+    })
   }
 
   function seenBy(layer: TF.layers.Layer, inputs: View[], shape: TF.Shape): View {
@@ -233,11 +222,6 @@ function mapAxes(view: View, change: (axis: Reach, i: number) => Reach): View {
 
 function isPicture({ shape }: TF.SymbolicTensor): boolean {
   return shape.length === 4
-}
-
-/** A network used as a layer. */
-export function isNetwork(layer: TF.layers.Layer): layer is TF.LayersModel {
-  return 'layers' in layer && 'inputs' in layer
 }
 
 function learnedNumbers(layer: TF.layers.Layer): number {

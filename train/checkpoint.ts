@@ -87,7 +87,7 @@ export async function saveCheckpoint(folder: string, recipe: Remembered, progres
  * @throws UprezError `not-a-run` where there is none, `run-mismatch` where it belongs to another network
  */
 export async function loadCheckpoint(tf: Tf, folder: string, recipe: Remembered, say: (line: string) => void): Promise<Progress> {
-  const file = await newestCheckpoint(folder, say)
+  const file = await newestCheckpoint(folder, '--resume', say)
   // An average that begins anew does so from what the network holds: it comes first.
   for (const [name, network] of Object.entries(recipe.networks)) {
     const others = otherVariables(network)
@@ -116,17 +116,18 @@ export interface CheckpointFile {
 
 /**
  * Reads the newest checkpoint of a folder that is whole.
+ * @param param the option that asks for it
  * @throws UprezError `not-a-run` where there is none
  */
-export async function newestCheckpoint(folder: string, say: (line: string) => void): Promise<CheckpointFile> {
+export async function newestCheckpoint(folder: string, param: string, say: (line: string) => void): Promise<CheckpointFile> {
   const names = await checkpointNames(folder)
   for (const name of names.reverse()) {
     const file = await readCheckpoint(join(folder, name))
     if (file) return file
     say(`${join(folder, name)} is damaged`)
   }
-  throw new UprezError('not-a-run', `${dirname(folder)} holds no checkpoint to resume from`, {
-    param: '--resume',
+  throw new UprezError('not-a-run', `${dirname(folder)} holds no checkpoint`, {
+    param,
     expected: 'a folder that `uprez train -o` has written a checkpoint into',
     got: names.length > 0 ? `${names.length} damaged checkpoints` : 'no checkpoint',
   })

@@ -96,7 +96,7 @@ async function loadCritic(tf: Tf, run: string, say: (line: string) => void): Pro
       got: run,
     })
   }
-  const file = await newestCheckpoint(join(run, 'checkpoint'), say)
+  const file = await newestCheckpoint(join(run, 'checkpoint'), 'fromCritic', say)
   if (!file.vectors.has('critic.parameters')) {
     throw new UprezError('invalid-option', `${run} has no critic: it was trained by the recipe ${config.recipe}`, {
       param: 'fromCritic',

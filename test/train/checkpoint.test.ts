@@ -176,7 +176,7 @@ test('a damaged newest checkpoint gives way to the one before it, and is named',
 
 test('nothing to resume from, or only damaged files, is not-a-run; another network is run-mismatch', async () => {
   const folder = newFolder()
-  await assert.rejects(loadCheckpoint(tf, folder, stubRecipe(4), silent), { code: 'not-a-run', got: 'no checkpoint' })
+  await assert.rejects(loadCheckpoint(tf, folder, stubRecipe(4), silent), { code: 'not-a-run', param: '--resume', got: 'no checkpoint' })
   await mkdir(folder)
   await writeFile(join(folder, '.step-00000001.safetensors.1.tmp'), 'half')
   assert.equal(await hasCheckpoint(folder), false)

@@ -119,7 +119,7 @@ test('what cannot be begun with is refused, with the reason', async () => {
       { code: 'invalid-option', param: 'fromCritic', got: fromCritic, message: /has no critic.* pixel$/ },
     ]),
     [{ fromCritic: empty }, { code: 'not-a-run', param: 'fromCritic' }],
-    [{ fromCritic: bare }, { code: 'not-a-run', got: 'no checkpoint' }],
+    [{ fromCritic: bare }, { code: 'not-a-run', param: 'fromCritic', got: 'no checkpoint' }],
     [
       { fromCritic: run, critic: { kind: 'unet', channels: 2 } },
       { code: 'run-mismatch', param: 'fromCritic' },
