@@ -5,6 +5,7 @@ import { type EngineName, type Tf, useEngine } from '../../nets/engine.js'
 import { tapLayers } from '../../nets/features/tap.js'
 import { featureLoss, gramMatrices } from '../../train/losses/feature.js'
 import { frequencyLoss } from '../../train/losses/frequency.js'
+import { gridLoss } from '../../train/losses/grid.js'
 import { pixelLoss } from '../../train/losses/pixel.js'
 import { randomTranslation, type Translation } from '../../train/losses/translation.js'
 import { variationLoss } from '../../train/losses/variation.js'
@@ -37,38 +38,36 @@ export function testLosses(engine: EngineName, { skip }: { skip: string | false 
     })
   }
 
-  /** Down and to the right, as the black that came in tells. */
-  const offsetOf = (move: Translation): [number, number] =>
+  /** Down and to the right, for each of so many images, as the black that came in tells. */
+  const offsetsOf = (move: Translation, images: number) =>
     tf.tidy(() => {
-      const map = move(tf.ones([1, 8, 8, 3]))
-      return [1, 2].map(
-        axis =>
-          8 -
-          (map
-            .max([0, 3 - axis, 3])
-            .sum()
-            .arraySync() as number),
-      ) as [number, number]
+      const map = move(tf.ones([images, 8, 8, 3]))
+      const left = [2, 1].map(axis => map.max([axis, 3]).sum(1).arraySync() as number[])
+      return Array.from({ length: images }, (_, i) => left.map(sums => 8 - sums[i]!) as [number, number])
     })
 
-  test(`${engine}: a translation moves down and to the right, black comes in, and every distance occurs`, { skip }, () => {
+  test(`${engine}: a translation moves each image down and to the right, black comes in, and every distance occurs`, { skip }, () => {
     const [output] = images()
     const [n, h, w, c] = SHAPE
     const values = output.arraySync()
     const seen = new Set<string>()
-    for (let step = 0; step < 60; step++) {
+    let unlike = 0
+    for (let step = 0; step < 40; step++) {
       const move = randomTranslation(tf, 2, 1, [step])
-      const [down, right] = offsetOf(move)
+      const offsets = offsetsOf(move, n)
       const moved = tf.tidy(() => move(output).arraySync())
       for (let i = 0; i < n * h * w * c; i++) {
         const [image, y, x, channel] = [Math.floor(i / (h * w * c)), Math.floor(i / (w * c)) % h, Math.floor(i / c) % w, i % c]
+        const [down, right] = offsets[image]!
         const expected = y < down || x < right ? 0 : values[image]![y - down]![x - right]![channel]
         assert.equal(moved[image]![y]![x]![channel], expected)
       }
-      assert.deepEqual(offsetOf(randomTranslation(tf, 2, 1, [step])), [down, right], 'the same place, the same move')
-      seen.add(`${down},${right}`)
+      assert.deepEqual(offsetsOf(randomTranslation(tf, 2, 1, [step]), n), offsets, 'the same place, the same moves')
+      for (const offset of offsets) seen.add(offset.join())
+      if (new Set(offsets.map(String)).size > 1) unlike++
     }
     assert.equal(seen.size, 9)
+    assert.ok(unlike > 20, `images of one batch moved otherwise in ${unlike} steps of 40`)
     assert.equal(randomTranslation(tf, 0, 1, [1])(output), output)
     agreesWithDifferences(tf, output, () => randomTranslation(tf, 2, 1, [1])(output).square().mean())
   })
@@ -87,11 +86,53 @@ export function testLosses(engine: EngineName, { skip }: { skip: string | false 
     const moves = new Map<string, Translation>()
     for (let step = 0; moves.size < 16; step++) {
       const move = randomTranslation(tf, 3, 1, [step])
-      moves.set(offsetOf(move).join(), move)
+      moves.set(offsetsOf(move, 1).join(), move)
     }
     const pulls = [...moves.values()].map(pull)
     assert.notEqual(new Set(pulls[0]).size, 1)
     assert.equal(new Set(pulls[0]!.map((_, pixel) => sum(pulls.map(of => of[pixel]!)))).size, 1)
+  })
+
+  test(`${engine}: the grid loss is what repeats with the grid in each window, folded by hand, and its gradient`, { skip }, () => {
+    for (const [shape, scale, cells] of [
+      [[2, 18, 34, 3], 2, 8],
+      [SHAPE, 2, 2],
+      [SHAPE, 1, 5],
+    ] as [typeof SHAPE, number, number][]) {
+      const [output, target] = [filled(tf, shape, 1), tf.tensor4d(numbers(shape, 2), shape)] as [TF.Variable<TF.Rank.R4>, TF.Tensor4D]
+      const [n, h, w, c] = shape
+      const difference = subtract(output, target)
+      const deviations: number[] = []
+      const side = cells * scale
+      for (let i = 0; i < n * c; i++) {
+        for (let top = 0; top + side <= h; top += side) {
+          for (let left = 0; left + side <= w; left += side) {
+            const cell = new Float64Array(scale * scale)
+            for (let p = 0; p < side * side; p++) {
+              const [y, x] = [top + Math.floor(p / side), left + (p % side)]
+              const value = difference[((Math.floor(i / c) * h + y) * w + x) * c + (i % c)]!
+              cell[(y % scale) * scale + (x % scale)]! += value / cells ** 2
+            }
+            const values = [...cell]
+            deviations.push(...values.map(value => Math.abs(value - mean(values))))
+          }
+        }
+      }
+      close(gridLoss(tf, output, target, scale), mean(deviations))
+      if (shape === SHAPE && scale === 2) agreesWithDifferences(tf, output, () => gridLoss(tf, output, target, scale))
+    }
+  })
+
+  test(`${engine}: the grid loss sees a pattern with the grid's period, and not the same pattern with another`, { skip }, () => {
+    const pattern = (period: number) =>
+      tf.tensor4d(
+        Array.from({ length: 72 * 72 }, (_, p) => ((p % 72) % period === 0 ? 1 : 0)),
+        [1, 72, 72, 1],
+      )
+    const flat = tf.zeros<TF.Rank.R4>([1, 72, 72, 1])
+    const seen = (period: number) => gridLoss(tf, pattern(period), flat, 4).dataSync()[0]!
+    assert.ok(Math.abs(seen(4) - (0.75 + 3 * 0.25) / 4) < 1e-6)
+    assert.ok(seen(3) < seen(4) / 6)
   })
 
   test(`${engine}: the Charbonnier loss of equal images is its ε, 0.001`, { skip }, () => {

@@ -20,7 +20,7 @@ const network = join(home, 'sample')
 await saveModel(sampleNetwork(tf), network)
 const feature = { network: 'model', file: network, layers: { conv: 1, last: 0.5 } }
 
-const open = (options: object, critic?: TF.LayersModel) => openLosses(tf, lossesSchema.parse(options), critic)
+const open = (options: object, critic?: TF.LayersModel) => openLosses(tf, lossesSchema.parse(options), 2, critic)
 
 async function module(name: string, text: string): Promise<string> {
   const path = join(home, name)
@@ -38,6 +38,7 @@ test('the total is the sum of the losses that have a weight, each by name with i
   const options = {
     pixel: { weight: 2, luma: 0.5 },
     frequency: { weight: 0.1 },
+    grid: { weight: 3 },
     variation: { weight: 0.3 },
     feature: { ...feature, weight: 0.7 },
     texture: { weight: 4 },
@@ -46,12 +47,12 @@ test('the total is the sum of the losses that have a weight, each by name with i
   const losses = await open(options)
   const reference = losses.reference(target)
   const { total, parts } = valuesOf(losses.evaluate(output, reference, 0.5))
-  assert.deepEqual(Object.keys(parts), ['pixel-l1', 'frequency', 'variation', 'feature', 'texture', 'module'])
+  assert.deepEqual(Object.keys(parts), ['pixel-l1', 'frequency', 'grid', 'variation', 'feature', 'texture', 'module'])
   assert.ok(Math.abs(total - Object.values(parts).reduce((sum, part) => sum + part, 0)) < 1e-4 * total)
   agreesWithDifferences(tf, output, () => losses.evaluate(output, reference, 0.5).total)
 
-  for (const [name, weight] of Object.entries({ feature: 0.7, texture: 4, frequency: 0.1 })) {
-    const group = { ...options[name as 'feature' | 'texture' | 'frequency'], weight: 1 }
+  for (const [name, weight] of Object.entries({ feature: 0.7, texture: 4, frequency: 0.1, grid: 3 })) {
+    const group = { ...options[name as 'feature' | 'texture' | 'frequency' | 'grid'], weight: 1 }
     const alone = await open({ feature, pixel: { weight: 0 }, [name]: group })
     const part = valuesOf(alone.evaluate(output, alone.reference(target), 0.5)).parts
     assert.deepEqual(Object.keys(part), [name])

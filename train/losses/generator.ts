@@ -3,6 +3,7 @@ import type { Tf } from '../../nets/engine.js'
 import { openFeatures } from '../../nets/features/features.js'
 import { featureLoss, gramMatrices, type Maps } from './feature.js'
 import { frequencyLoss } from './frequency.js'
+import { gridLoss } from './grid.js'
 import { loadLossModule } from './module.js'
 import type { Losses } from './options.js'
 import { pixelLoss } from './pixel.js'
@@ -40,11 +41,12 @@ export interface Evaluation {
 
 /**
  * Makes the losses that have a weight, and loads what they need.
+ * @param scale of the enlargement, for the grid
  * @param critic whose features are compared where `feature.network` is `critic`
  * @throws UprezError as `openFeatures` and `loadLossModule`
  */
-export async function openLosses(tf: Tf, losses: Losses, critic?: TF.LayersModel): Promise<GeneratorLosses> {
-  const { pixel, frequency, variation, feature, texture, module } = losses
+export async function openLosses(tf: Tf, losses: Losses, scale: number, critic?: TF.LayersModel): Promise<GeneratorLosses> {
+  const { pixel, frequency, grid, variation, feature, texture, module } = losses
   const network = feature.weight + texture.weight > 0 ? await openFeatures(tf, feature, critic) : undefined
   const own = module && module.weight > 0 ? await loadLossModule(module.path) : undefined
   const features = (images: TF.Tensor4D): Maps => network?.features(images) ?? {}
@@ -69,6 +71,7 @@ export async function openLosses(tf: Tf, losses: Losses, critic?: TF.LayersModel
       }
       add(`pixel-${kind}`, pixel.weight, () => pixelLoss(tf, output, target, kind, pixel.luma))
       add('frequency', frequency.weight, () => frequencyLoss(tf, output, target))
+      add('grid', grid.weight, () => gridLoss(tf, output, target, scale))
       add('variation', variation.weight, () => variationLoss(tf, output))
       add('feature', feature.weight, () => compare(maps, reference.features))
       add('texture', texture.weight, () => compare(grams(maps), reference.grams))

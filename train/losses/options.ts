@@ -15,6 +15,9 @@ export const lossesSchema = z.strictObject({
     })
     .prefault({}),
   frequency: z.strictObject({ weight: weight(0) }).prefault({}),
+  grid: z
+    .strictObject({ weight: weight(0).describe("of what repeats with the low side's pixels; 10 holds it against a critic") })
+    .prefault({}),
   variation: z.strictObject({ weight: weight(0) }).prefault({}),
   feature: z
     .strictObject({
@@ -39,7 +42,7 @@ export const lossesSchema = z.strictObject({
     .int()
     .nonnegative()
     .default(0)
-    .describe('result and original are moved by up to so many pixels before anything compares them; scale - 1 keeps grids away'),
+    .describe('each result and its original are moved by up to so many pixels before anything compares them; scale - 1 keeps grids away'),
   gan: z
     .strictObject({
       weight: weight(5e-3),

@@ -34,14 +34,14 @@ export interface AdversarialTools extends Tools {
 export async function openTools(tf: Tf, config: Config): Promise<Tools> {
   demandLoss(config.losses)
   const generator = startTraining(tf, config, 'generator', await openGenerator(tf, config))
-  return { tf, config, generator, losses: await openLosses(tf, config.losses), ledger: openLedger(tf) }
+  return { tf, config, generator, losses: await openLosses(tf, config.losses, config.scale), ledger: openLedger(tf) }
 }
 
 /** @throws UprezError as `openTools`, and `invalid-option` where no critic is described */
 export async function openAdversarialTools(tf: Tf, config: Config): Promise<AdversarialTools> {
   const critic = startTraining(tf, config, 'critic', openCritic(tf, config))
   const generator = startTraining(tf, config, 'generator', await openGenerator(tf, config))
-  const { losses, schedule } = config
+  const { losses, scale, schedule } = config
   const onPixels = { ...losses, feature: { ...losses.feature, weight: 0 }, texture: { weight: 0 } }
   if (schedule.pixelSteps > 0) demandLoss(onPixels)
   return {
@@ -49,8 +49,8 @@ export async function openAdversarialTools(tf: Tf, config: Config): Promise<Adve
     config,
     generator,
     critic,
-    losses: await openLosses(tf, losses, critic.network),
-    pixelLosses: await openLosses(tf, onPixels),
+    losses: await openLosses(tf, losses, scale, critic.network),
+    pixelLosses: await openLosses(tf, onPixels, scale),
     ledger: openLedger(tf),
   }
 }
@@ -63,8 +63,8 @@ export function translation({ tf, config }: Tools, step: number, turn: number, p
   return randomTranslation(tf, config.losses.translation, config.seed, [step, turn, part, TRANSLATION])
 }
 
-function demandLoss({ pixel, frequency, variation, feature, texture, module }: Losses): void {
-  if ([pixel, frequency, variation, feature, texture, module].some(loss => loss && loss.weight > 0)) return
+function demandLoss({ pixel, frequency, grid, variation, feature, texture, module }: Losses): void {
+  if ([pixel, frequency, grid, variation, feature, texture, module].some(loss => loss && loss.weight > 0)) return
   throw new UprezError('invalid-option', 'every loss has the weight 0: there is nothing to learn', {
     param: 'losses.pixel.weight',
     expected: 'a loss with a weight',
