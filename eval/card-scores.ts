@@ -19,8 +19,8 @@ export async function writeScores(model: Pick<Model, 'card' | 'folder'>, evaluat
   if (card.model.sha256 !== model.card.model.sha256) throw replaced(file, model.card, card)
   const own = evaluations.filter(({ methods }) => methods.includes(card.id))
   const fresh = own.map(({ set, images }) => {
-    const { psnrY, ssimY } = meanOf(images, model.card.id)
-    return { set: set.name, psnrY: rounded(psnrY), ssimY: rounded(ssimY) }
+    const { psnrY, ssimY, niqe } = meanOf(images, model.card.id)
+    return { set: set.name, psnrY: rounded(psnrY), ssimY: rounded(ssimY), ...(niqe !== null && { niqe: rounded(niqe) }) }
   })
   const others = card.scores.filter(({ set }) => !fresh.some(score => score.set === set))
   const scored = { ...card, scores: [...others, ...fresh] }

@@ -45,6 +45,8 @@ const score = z.strictObject({
   psnrY: z.number(),
   /** Mean SSIM of luma, 0..1. */
   ssimY: z.number(),
+  /** Mean NIQE (uprez fit): lower is more natural, whatever the original. Of sets whose pictures are large enough for it. */
+  niqe: z.number().optional(),
 })
 
 const dataSource = z.strictObject({

@@ -161,26 +161,26 @@ test('a folder without pictures ends with no-images', async () => {
 
 test('a new score replaces the old one of its set; those of other sets stay', async () => {
   const { dir, card } = await writeModel(root, { id: 'replaced' })
-  const write = (set: string, psnrY: number) =>
-    writeScores({ card, folder: dir }, [evaluation('replaced', set, psnrY), evaluation('another', set, 1)])
-  await write('Set5', 30)
-  await write('Set14', 28)
-  await write('Set5', 31.23456)
+  const write = (set: string, psnrY: number, niqe: number | null) =>
+    writeScores({ card, folder: dir }, [evaluation('replaced', set, psnrY, niqe), evaluation('another', set, 1, 1)])
+  await write('Set5', 30, 5)
+  await write('too small for NIQE', 28, null)
+  await write('Set5', 31.23456, 4.56789)
   assert.deepEqual((await readCard(dir)).scores, [
-    { set: 'Set14', psnrY: 28, ssimY: 0.9 },
-    { set: 'Set5', psnrY: 31.2346, ssimY: 0.9 },
+    { set: 'too small for NIQE', psnrY: 28, ssimY: 0.9 },
+    { set: 'Set5', psnrY: 31.2346, ssimY: 0.9, niqe: 4.5679 },
   ])
 })
 
 test('a card whose model was replaced meanwhile takes no scores of the old one', async () => {
   const { dir, card } = await writeModel(root, { id: 'other' })
   const measured = { ...card, model: { ...card.model, sha256: '0'.repeat(64) } }
-  await assert.rejects(writeScores({ card: measured, folder: dir }, [evaluation('other', 'Set5', 30)]), { code: 'model-mismatch' })
+  await assert.rejects(writeScores({ card: measured, folder: dir }, [evaluation('other', 'Set5', 30, null)]), { code: 'model-mismatch' })
   assert.deepEqual((await readCard(dir)).scores, [])
 })
 
-function evaluation(model: string, name: string, psnrY: number): Evaluation {
-  const figures: Figures = { psnrY, psnrRgb: psnrY, ssimY: 0.9, niqe: null, seconds: 1 }
+function evaluation(model: string, name: string, psnrY: number, niqe: number | null): Evaluation {
+  const figures: Figures = { psnrY, psnrRgb: psnrY, ssimY: 0.9, niqe, seconds: 1 }
   const images = [{ name: 'a.png', width: 1, height: 1, original: { niqe: null }, figures: { [model]: figures } }]
   return { set: { name, folder: name, pictures: [], scale: null }, scale: 2, methods: [model], images, failures: [] }
 }
