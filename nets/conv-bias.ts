@@ -18,8 +18,9 @@ export function convBiasLeakyRelu(tf: Tf, x: TF.Tensor4D, kernel: TF.Tensor4D, b
   return alpha === 0 ? tf.relu(y) : tf.leakyRelu(y, alpha)
 }
 
-/** Registers the kernel where it works: on the native engine's CPU, with oneDNN. */
+/** Registers the kernel where it works: on the native engine's CPU, with oneDNN. Once is enough. */
 export function registerConvBias(tf: Tf): void {
+  if (tf.getKernel(KERNEL, tf.getBackend())) return
   const native = nativeOp(tf)
   const { isUsingGpuDevice } = tf.backend() as unknown as { isUsingGpuDevice?: boolean }
   if (!native || isUsingGpuDevice || !answers(tf, native)) return
