@@ -92,11 +92,13 @@ export async function encodeToFile(
   if (format === 'png') await writeDensity(path, metadata + HEAD_BYTES, density)
 }
 
-/** libvips tells the system's error in words at best, so the system is asked itself: may more be written there? */
+/**
+ * libvips tells the system's error in words at best, and has one place for the words of all threads: where two writes fail at once, one
+ * has those of the other, or of none. So the system is asked itself: may more be written there?
+ */
 async function throwSystemError(error: Error, path: string): Promise<never> {
-  if (!/write (error|failed)|unable to (open for )?write/.test(error.message)) throw error
   await appendFile(path, new Uint8Array(PROBE_BYTES))
-  throw Object.assign(error, { code: 'EIO' })
+  throw /write (error|failed)|unable to (open for )?write/.test(error.message) ? Object.assign(error, { code: 'EIO' }) : error
 }
 
 const PROBE_BYTES = 2 ** 20

@@ -219,6 +219,15 @@ describe('encoding into a file', () => {
       await assert.rejects(encodeToFile(join(folder, 'none', 'picture'), photo, format, undefined, {}), { code: 'ENOENT' })
     }
   })
+
+  it('tells each of many writes at once that the disk is full, though libvips mixes up their words', {
+    skip: process.platform !== 'linux',
+  }, async () => {
+    const picture = drawPhoto(300, 300)
+    const writes = Array.from({ length: 160 }, (_, i) => encodeToFile('/dev/full', picture, FORMATS[i % FORMATS.length]!, undefined, {}))
+    const codes = (await Promise.allSettled(writes)).map(result => (result.status === 'rejected' ? result.reason.code : 'written'))
+    assert.deepEqual(new Set(codes), new Set(['ENOSPC']))
+  })
 })
 
 describe('the depth of the output', () => {
