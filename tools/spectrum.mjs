@@ -18,6 +18,10 @@ const wave = Array.from({ length: SIDE }, (_, k) =>
   Array.from({ length: SIDE }, (_, x) => [Math.cos((2 * Math.PI * k * x) / SIDE), -Math.sin((2 * Math.PI * k * x) / SIDE)]),
 )
 
+/** A quarter of the plane: upright patterns are symmetric, and of a slanted one enough comes here to be seen. */
+const HALF = Array.from({ length: SIDE / 2 + 1 }, (_, k) => k)
+const FREQUENCIES = HALF.flatMap(v => HALF.map(u => ({ u, v, at: v * HALF.length + u })))
+
 const [originals, ...enlarged] = process.argv.slice(2)
 if (enlarged.length === 0) {
   console.error('usage: node tools/spectrum.mjs ORIGINALS ENLARGED…')
@@ -29,21 +33,15 @@ for (const folder of enlarged) {
   const files = names.map(name => [name, `${name}.png`].map(each => join(folder, each)).find(existsSync))
   const power = await meanPower(files.filter(file => file !== undefined))
   let largest = { ratio: 0, u: 0, v: 0 }
-  for (const { u, v, at } of frequencies()) {
+  for (const { u, v, at } of FREQUENCIES) {
     const ratio = power[at] / natural[at]
     if (u + v > LEAST && ratio > largest.ratio) largest = { ratio, u, v }
   }
   console.log(`${basename(folder)}: ${largest.ratio.toFixed(2)} at (${largest.u}, ${largest.v})/${SIDE}`)
 }
 
-/** A quarter of the plane: upright patterns are symmetric, and of a slanted one enough comes here to be seen. */
-function frequencies() {
-  const half = Array.from({ length: SIDE / 2 + 1 }, (_, k) => k)
-  return half.flatMap(v => half.map(u => ({ u, v, at: v * (SIDE / 2 + 1) + u })))
-}
-
 async function meanPower(files) {
-  const sums = new Float64Array((SIDE / 2 + 1) ** 2)
+  const sums = new Float64Array(FREQUENCIES.length)
   let windows = 0
   for (const file of files) {
     const { data, info } = await sharp(file).removeAlpha().greyscale().raw().toBuffer({ resolveWithObject: true })
@@ -58,14 +56,14 @@ async function meanPower(files) {
 
 function addPower(sums, pixel) {
   const rows = Array.from({ length: SIDE }, (_, y) => transform(x => [pixel(y, x), 0]))
-  const columns = Array.from({ length: SIDE / 2 + 1 }, (_, u) => transform(y => rows[y][u]))
-  for (const { u, v, at } of frequencies()) sums[at] += columns[u][v][0] ** 2 + columns[u][v][1] ** 2
+  const columns = HALF.map(u => transform(y => rows[y][u]))
+  for (const { u, v, at } of FREQUENCIES) sums[at] += columns[u][v][0] ** 2 + columns[u][v][1] ** 2
 }
 
 /** The first half of a discrete Fourier transform of complex numbers. */
 function transform(value) {
   const values = Array.from({ length: SIDE }, (_, x) => value(x))
-  return Array.from({ length: SIDE / 2 + 1 }, (_, k) => {
+  return HALF.map(k => {
     let [real, imaginary] = [0, 0]
     for (const [x, [a, b]] of values.entries()) {
       const [cos, sin] = wave[k][x]

@@ -72,7 +72,7 @@ export const PRESETS: Record<string, Record<string, unknown>> = {
     recipe: 'srgan',
     from: 'srresnet-x4',
     network: SRRESNET,
-    // Half the paper's channels: a step takes half as long.
+    // Half the paper's channels: a quarter of its critic's multiplications, in budgets of two cores.
     critic: { kind: 'srgan', channels: 32 },
     data: CONTEST_DATA,
     losses: CONTEST_LOSSES,
